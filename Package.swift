@@ -1,0 +1,73 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One place for the language mode and the warnings: every Swift target is built alike.
+let swiftSettings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .treatAllWarnings(as: .error),
+]
+
+// Kernels and image loops are unusable at -O0 (40 times slower), so C is optimised in debug builds too.
+let kernelSettings: [CSetting] = [
+  .unsafeFlags(["-O3", "-fno-math-errno"], .when(configuration: .debug)),
+  .unsafeFlags(["-fno-math-errno"], .when(configuration: .release)),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+  name: "fgnetd",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+  ],
+  targets: [
+    // C libraries of the system.
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas"),
+    .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-serial"),
+    .systemLibrary(name: "CPostgres", pkgConfig: "libpq"),
+    .systemLibrary(name: "CTIFF", pkgConfig: "libtiff-4"),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng"),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto"),
+    .systemLibrary(name: "CInotifyTools"),
+    // C of our own.
+    .target(name: "CLinux", cSettings: kernelSettings),
+    .target(name: "CKernels", cSettings: kernelSettings),
+
+    library("Domain", []),
+    library("FGNetKernel", ["COpenBLAS", "CKernels", "CHDF5"]),
+    library("Volumes", ["Domain", "CHDF5", "CTIFF", "CPNG", "CCrypto"]),
+    library("DB", ["Domain", "CPostgres", "CCrypto", "CLinux"], resources: [.embedInCode("Migrations")]),
+    library("Intake", ["Domain", "CLinux"]),
+    library("Plugins", ["Domain", "FGNetKernel", "CKernels"]),
+    library("Simulator", ["Domain"]),
+    library(
+      "Daemon",
+      [
+        "Domain", "FGNetKernel", "Volumes", "DB", "Intake", "Plugins", "Simulator", "CLinux",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Yams", package: "Yams"),
+      ]),
+    .executableTarget(name: "fgnetd", dependencies: ["Daemon"], swiftSettings: swiftSettings),
+    // GPL-2 like the library it stands on; a program of its own (docs/decisions/0002-watcher.md).
+    .executableTarget(name: "fgnet-watch", dependencies: ["CInotifyTools", "CLinux"], swiftSettings: swiftSettings),
+
+    tests("DomainTests", ["Domain"]),
+    tests("FGNetKernelTests", ["FGNetKernel", "CKernels"], resources: [.copy("Golden")]),
+    tests("VolumesTests", ["Volumes", "Domain"]),
+    tests("DBTests", ["DB", "Domain"]),
+    tests("IntakeTests", ["Intake", "Domain"]),
+    tests("PluginsTests", ["Plugins", "Domain", "FGNetKernel"]),
+    tests("SimulatorTests", ["Simulator", "Domain"]),
+    tests("DaemonTests", ["Daemon", "Domain", "DB", "Volumes", "Simulator"]),
+  ]
+)

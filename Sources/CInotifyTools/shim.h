@@ -1,0 +1,5 @@
+#pragma once
+#include <sys/types.h>
+#include <sys/inotify.h>
+#include <inotifytools/inotifytools.h>
+#include <inotifytools/inotify.h>

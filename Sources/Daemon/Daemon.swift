@@ -1,0 +1,1 @@
+public enum Fgnetd { public static func main() {} }

@@ -1,0 +1,72 @@
+/// A failure of a stage, in words for the operator.
+public struct StageError: Error, Sendable, Equatable, CustomStringConvertible {
+  public var stage: String
+  public var reason: String
+  public init(stage: String, reason: String) {
+    self.stage = stage
+    self.reason = reason
+  }
+  public var description: String { "stage \(stage): \(reason)" }
+}
+
+/// `image -> image`: one section, intensities 0...1. MUST be deterministic, MUST return the same shape.
+public protocol ImageStage: Sendable {
+  /// Name in the config.
+  var name: String { get }
+  /// Pixels around a pixel that its result depends on.
+  var halo: Int { get }
+  /// Everything the result depends on besides the image (name, version, options), for provenance and caching.
+  var fingerprint: String { get }
+  func apply(_ image: Plane<Float>) throws(StageError) -> Plane<Float>
+}
+
+/// One section of a stack, as an affinity stage sees it.
+public struct StackSection: Sendable {
+  public var z: SectionNumber
+  /// Identifies the image's content (hash of the source and of the denoise stages); equal keys mean equal images.
+  public var key: String
+  /// Intensities 0...1, after denoising. Called at most once per evaluation, possibly never (the stage may have it cached).
+  public var image: @Sendable () throws -> Plane<Float>
+  public init(z: SectionNumber, key: String, image: @escaping @Sendable () throws -> Plane<Float>) {
+    self.z = z
+    self.key = key
+    self.image = image
+  }
+}
+
+/// `images -> affinities`, in z order over a stack.
+///
+/// MUST be a pure function of the sections within `contextRadius` places of `index` in the stack (places, not z). A stage may keep
+/// intermediate results between calls, keyed by the sections' keys. Not required to be reentrant: the pipeline
+/// calls it from one thread.
+public protocol AffinityStage: AnyObject {
+  var name: String { get }
+  var halo: Int { get }
+  /// Sections on each side, in places of the stack.
+  var contextRadius: Int { get }
+  var fingerprint: String { get }
+  /// Affinities of `stack[index]`. `stack` holds at least the sections within the context radius that exist.
+  func affinities(of index: Int, in stack: [StackSection]) throws -> AffinitySection
+}
+
+/// `affinities -> fragments`, one section. Labels in raster order of first pixels.
+public protocol WatershedStage: Sendable {
+  var name: String { get }
+  var halo: Int { get }
+  var fingerprint: String { get }
+  func fragments(of affinities: AffinitySection) throws(StageError) -> FragmentSection
+}
+
+/// `fragments + affinities -> merges`, over a window of sections.
+public protocol AgglomerateStage: Sendable {
+  var name: String { get }
+  var fingerprint: String { get }
+  /// W: present sections below the decided ones that a decision looks at.
+  var lookBehind: Int { get }
+  /// L: present sections above.
+  var lookAhead: Int { get }
+  /// Decides on all edges of `window[decided]`, given the graphs of `window` in z order (contiguous in the stack).
+  /// One decision for each edge, in the order of `window[i].edges`, for i in `decided`.
+  /// MUST be a pure function of its input.
+  func decide(_ decided: Range<Int>, in window: [SectionGraph]) throws(StageError) -> [[EdgeDecision]]
+}
