@@ -41,10 +41,11 @@ let package = Package(
     // C of our own.
     .target(name: "CLinux", cSettings: kernelSettings),
     .target(name: "CKernels", cSettings: kernelSettings),
+    .target(name: "CImages", dependencies: ["CTIFF", "CPNG"], cSettings: kernelSettings),
 
     library("Domain", []),
     library("FGNetKernel", ["COpenBLAS", "CKernels", "CHDF5"]),
-    library("Volumes", ["Domain", "CHDF5", "CTIFF", "CPNG", "CCrypto"]),
+    library("Volumes", ["Domain", "CHDF5", "CImages", "CCrypto"]),
     library("DB", ["Domain", "CPostgres", "CCrypto", "CLinux"], resources: [.embedInCode("Migrations")]),
     library("Intake", ["Domain", "CLinux"]),
     library("Plugins", ["Domain", "FGNetKernel", "CKernels"]),
@@ -63,9 +64,9 @@ let package = Package(
 
     tests("DomainTests", ["Domain"]),
     tests("FGNetKernelTests", ["FGNetKernel", "CKernels"], resources: [.copy("Golden")]),
-    tests("VolumesTests", ["Volumes", "Domain"]),
+    tests("VolumesTests", ["Volumes", "Domain", "CHDF5"]),
     tests("DBTests", ["DB", "Domain"]),
-    tests("IntakeTests", ["Intake", "Domain"]),
+    tests("IntakeTests", ["Intake", "Domain", "fgnet-watch"]),
     tests("PluginsTests", ["Plugins", "Domain", "FGNetKernel"]),
     tests("SimulatorTests", ["Simulator", "Domain"]),
     tests("DaemonTests", ["Daemon", "Domain", "DB", "Volumes", "Simulator"]),
