@@ -64,9 +64,9 @@ let package = Package(
 
     tests("DomainTests", ["Domain"]),
     tests("FGNetKernelTests", ["FGNetKernel", "CKernels"], resources: [.copy("Golden")]),
-    tests("VolumesTests", ["Volumes", "Domain", "CHDF5"]),
+    tests("VolumesTests", ["Volumes", "Domain"]),
     tests("DBTests", ["DB", "Domain"]),
-    tests("IntakeTests", ["Intake", "Domain", "fgnet-watch"]),
+    tests("IntakeTests", ["Intake", "Domain"]),
     tests("PluginsTests", ["Plugins", "Domain", "FGNetKernel"]),
     tests("SimulatorTests", ["Simulator", "Domain"]),
     tests("DaemonTests", ["Daemon", "Domain", "DB", "Volumes", "Simulator"]),

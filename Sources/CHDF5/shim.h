@@ -11,6 +11,8 @@ static inline unsigned chdf5_truncate(void) { return H5F_ACC_TRUNC; }
 static inline hid_t chdf5_class_file_access(void) { return H5P_FILE_ACCESS; }
 static inline hid_t chdf5_class_dataset_create(void) { return H5P_DATASET_CREATE; }
 static inline hid_t chdf5_class_dataset_access(void) { return H5P_DATASET_ACCESS; }
+static inline hid_t chdf5_class_file_create(void) { return H5P_FILE_CREATE; }
+static inline hid_t chdf5_class_group_create(void) { return H5P_GROUP_CREATE; }
 static inline hid_t chdf5_u8(void) { return H5T_NATIVE_UINT8; }
 static inline hid_t chdf5_u16(void) { return H5T_NATIVE_UINT16; }
 static inline hid_t chdf5_u32(void) { return H5T_NATIVE_UINT32; }

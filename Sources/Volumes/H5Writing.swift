@@ -1,0 +1,141 @@
+import CHDF5
+import Glibc
+
+/// An HDF5 file being written under a temporary name. Ids inside it are closed with it.
+struct H5Output {
+  let context: H5Context
+  let temporary: String
+  let raw: hid_t
+
+  /// Makes the hidden file beside `path`.
+  init(_ path: String) throws(VolumeError) {
+    let context = H5Context(path: path, mode: .writing)
+    let temporary = Files.temporary(for: path)
+    let access = try H5ID(H5Pcreate(chdf5_class_file_access()), context)
+    // 1.10 formats carry checksums over all metadata.
+    try context.check(H5Pset_libver_bounds(access.raw, H5F_LIBVER_V110, H5F_LIBVER_V110))
+    try context.check(H5Pset_fclose_degree(access.raw, H5F_CLOSE_STRONG))
+    // Files are replaced by rename, never changed: locks would only make trouble on network file systems.
+    try context.check(H5Pset_file_locking(access.raw, false, true))
+    let creation = try H5ID(H5Pcreate(chdf5_class_file_create()), context)
+    try context.check(H5Pset_obj_track_times(creation.raw, false))
+    let raw = H5Fcreate(temporary, chdf5_truncate(), creation.raw, access.raw)
+    if raw < 0 {
+      let failure = context.failure()
+      unlink(temporary)
+      throw failure
+    }
+    self.context = context
+    self.temporary = temporary
+    self.raw = raw
+  }
+
+  /// Writes everything to the file and closes it.
+  func finish() throws(VolumeError) {
+    guard H5Fflush(raw, H5F_SCOPE_GLOBAL) >= 0 else {
+      let failure = context.failure()
+      abandon()
+      throw failure
+    }
+    guard H5Fclose(raw) >= 0 else {
+      let failure = context.failure()
+      abandon()
+      throw failure
+    }
+  }
+
+  /// Closes and removes the file. Its space is given back first: HDF5 can only close a file whose cached
+  /// blocks it can still write.
+  func abandon() {
+    truncate(temporary, 0)
+    H5Fclose(raw)
+    unlink(temporary)
+  }
+}
+
+/// Writing of groups, datasets and attributes below one place of a file.
+struct H5Writer {
+  let context: H5Context
+  let place: hid_t
+
+  func group(_ name: String) throws(VolumeError) -> H5ID {
+    let creation = try H5ID(H5Pcreate(chdf5_class_group_create()), context)
+    try context.check(H5Pset_obj_track_times(creation.raw, false))
+    return try H5ID(H5Gcreate2(place, name, chdf5_default(), creation.raw, chdf5_default()), context)
+  }
+
+  /// Makes a dataset, compressed and checksummed when it holds anything.
+  func dataset(_ name: String, _ element: H5Element, _ shape: [Int], chunk: [Int]) throws(VolumeError) -> H5ID {
+    let dimensions = shape.map { hsize_t($0) }
+    let space = try H5ID(H5Screate_simple(Int32(shape.count), dimensions, nil), context)
+    let creation = try H5ID(H5Pcreate(chdf5_class_dataset_create()), context)
+    try context.check(H5Pset_obj_track_times(creation.raw, false))
+    if shape.allSatisfy({ $0 > 0 }) {
+      let sides = zip(shape, chunk).map { hsize_t(min($0, $1)) }
+      try context.check(H5Pset_chunk(creation.raw, Int32(sides.count), sides))
+      if element.bytes > 1 { try context.check(H5Pset_shuffle(creation.raw)) }
+      try context.check(H5Pset_deflate(creation.raw, 1))
+      try context.check(H5Pset_fletcher32(creation.raw))
+    }
+    return try H5ID(
+      H5Dcreate2(place, name, element.type, space.raw, chdf5_default(), creation.raw, chdf5_default()), context)
+  }
+
+  /// Writes a whole one- or two-dimensional dataset.
+  func write<T: BitwiseCopyable>(
+    _ name: String, _ element: H5Element, _ shape: [Int], _ values: [T], chunk: [Int]
+  ) throws(VolumeError) {
+    precondition(MemoryLayout<T>.stride == element.bytes && shape.reduce(1, *) == values.count)
+    let made = try dataset(name, element, shape, chunk: chunk)
+    if values.isEmpty { return }
+    let status = values.withUnsafeBytes {
+      H5Dwrite(made.raw, element.type, chdf5_all(), chdf5_all(), chdf5_default(), $0.baseAddress)
+    }
+    try context.check(status)
+  }
+
+  /// Writes plane `index` of a three-dimensional dataset.
+  func writePlane<T: BitwiseCopyable>(
+    _ index: Int, of dataset: hid_t, _ element: H5Element, height: Int, width: Int, _ values: [T]
+  ) throws(VolumeError) {
+    precondition(MemoryLayout<T>.stride == element.bytes && values.count == height * width)
+    let target = try H5ID(H5Dget_space(dataset), context)
+    let size: [hsize_t] = [1, hsize_t(height), hsize_t(width)]
+    try context.check(H5Sselect_hyperslab(target.raw, H5S_SELECT_SET, [hsize_t(index), 0, 0], nil, size, nil))
+    let memory = try H5ID(H5Screate_simple(3, size, nil), context)
+    let status = values.withUnsafeBytes {
+      H5Dwrite(dataset, element.type, memory.raw, target.raw, chdf5_default(), $0.baseAddress)
+    }
+    try context.check(status)
+  }
+
+  /// A text attribute, fixed length (so that it lies inside the checksummed header), UTF-8.
+  func attribute(_ name: String, _ text: String) throws(VolumeError) {
+    var bytes = Array(text.utf8)
+    if bytes.isEmpty { bytes = [0] }
+    let type = try H5ID(H5Tcopy(chdf5_c_string()), context)
+    try context.check(H5Tset_size(type.raw, bytes.count))
+    try context.check(H5Tset_cset(type.raw, H5T_CSET_UTF8))
+    try context.check(H5Tset_strpad(type.raw, H5T_STR_NULLPAD))
+    let space = try H5ID(H5Screate(H5S_SCALAR), context)
+    try attribute(name, type.raw, space.raw, bytes)
+  }
+
+  /// A numeric attribute: a scalar for one value, otherwise a list.
+  func attribute<T: BitwiseCopyable>(_ name: String, _ element: H5Element, _ values: [T]) throws(VolumeError) {
+    precondition(MemoryLayout<T>.stride == element.bytes && !values.isEmpty)
+    let space =
+      values.count == 1
+      ? try H5ID(H5Screate(H5S_SCALAR), context)
+      : try H5ID(H5Screate_simple(1, [hsize_t(values.count)], nil), context)
+    try attribute(name, element.type, space.raw, values)
+  }
+
+  private func attribute<T: BitwiseCopyable>(
+    _ name: String, _ type: hid_t, _ space: hid_t, _ values: [T]
+  ) throws(VolumeError) {
+    let made = try H5ID(H5Acreate2(place, name, type, space, chdf5_default(), chdf5_default()), context)
+    let status = values.withUnsafeBytes { H5Awrite(made.raw, type, $0.baseAddress) }
+    try context.check(status)
+  }
+}

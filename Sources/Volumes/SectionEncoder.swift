@@ -1,0 +1,93 @@
+import CHDF5
+import Domain
+
+/// Writes a section's products into an open HDF5 file.
+struct SectionEncoder {
+  static let format: Int64 = 1
+  static let chunk = 256
+  static let listChunk = 1 << 16
+
+  let context: H5Context
+  let root: hid_t
+
+  func encode(_ products: SectionProducts) throws(VolumeError) {
+    let writer = H5Writer(context: context, place: root)
+    try writer.attribute("format", .i64, [Self.format])
+    try writer.attribute("z", .i64, [Int64(products.z)])
+    if let image = products.image { try plane("image", .u8, image, writer) }
+    if let affinities = products.affinities { try encode(affinities, writer) }
+    if let fragments = products.fragments {
+      try plane("fragments", .u32, fragments.labels, writer)
+      let dataset = try H5ID(H5Dopen2(root, "fragments", chdf5_default()), context)
+      try H5Writer(context: context, place: dataset.raw).attribute("count", .i64, [Int64(fragments.count)])
+    }
+    if let graph = products.graph { try encode(graph, writer) }
+    if let summaries = products.summaries { try encode(summaries, writer) }
+    let provenance = try writer.group("provenance")
+    let texts = H5Writer(context: context, place: provenance.raw)
+    for (name, text) in products.attributes.sorted(by: { $0.key < $1.key }) {
+      guard !name.isEmpty else { throw .unwritable(path: context.path, reason: "an attribute without a name") }
+      try texts.attribute(name, text)
+    }
+  }
+
+  private func plane<T>(
+    _ name: String, _ element: H5Element, _ plane: Plane<T>, _ writer: H5Writer
+  ) throws(VolumeError) {
+    try writer.write(
+      name, element, [plane.height, plane.width], plane.storage, chunk: [Self.chunk, Self.chunk])
+  }
+
+  private func encode(_ affinities: AffinitySection, _ writer: H5Writer) throws(VolumeError) {
+    let height = affinities.height
+    let width = affinities.width
+    let dataset = try writer.dataset(
+      "affinities", .u8, [3, height, width], chunk: [1, Self.chunk, Self.chunk])
+    if height == 0 || width == 0 { return }
+    for (i, plane) in [affinities.z, affinities.y, affinities.x].enumerated() {
+      try writer.writePlane(i, of: dataset.raw, .u8, height: height, width: width, plane.storage)
+    }
+  }
+
+  private func encode(_ graph: SectionGraph, _ writer: H5Writer) throws(VolumeError) {
+    let group = try writer.group("graph")
+    let lists = H5Writer(context: context, place: group.raw)
+    try lists.attribute("z", .i64, [Int64(graph.z)])
+    try list("fragments", .u64, graph.fragments.map(\.rawValue), lists)
+    try list("areas", .i64, graph.areas.map { Int64($0) }, lists)
+    try list("edge_a", .u64, graph.edges.map(\.a.rawValue), lists)
+    try list("edge_b", .u64, graph.edges.map(\.b.rawValue), lists)
+    var offsets: [UInt64] = [0]
+    var bins: [UInt8] = []
+    var counts: [UInt32] = []
+    offsets.reserveCapacity(graph.edges.count + 1)
+    for edge in graph.edges {
+      bins.append(contentsOf: edge.histogram.bins)
+      counts.append(contentsOf: edge.histogram.counts)
+      offsets.append(UInt64(bins.count))
+    }
+    guard bins.count == counts.count else {
+      throw .unwritable(path: context.path, reason: "a histogram with \(bins.count) bins and \(counts.count) counts")
+    }
+    try list("histogram_offsets", .u64, offsets, lists)
+    try list("histogram_bins", .u8, bins, lists)
+    try list("histogram_counts", .u32, counts, lists)
+  }
+
+  private func encode(_ summaries: [FragmentSummary], _ writer: H5Writer) throws(VolumeError) {
+    let group = try writer.group("summaries")
+    let lists = H5Writer(context: context, place: group.raw)
+    try list("label", .u32, summaries.map(\.label), lists)
+    try list("area", .i64, summaries.map { Int64($0.area) }, lists)
+    let boxes = summaries.flatMap { [$0.minY, $0.minX, $0.maxY, $0.maxX] }
+    try lists.write("box", .i32, [summaries.count, 4], boxes, chunk: [Self.listChunk / 4, 4])
+    let centroids = summaries.flatMap { [$0.centroidY, $0.centroidX] }
+    try lists.write("centroid", .f64, [summaries.count, 2], centroids, chunk: [Self.listChunk / 2, 2])
+  }
+
+  private func list<T: BitwiseCopyable>(
+    _ name: String, _ element: H5Element, _ values: [T], _ writer: H5Writer
+  ) throws(VolumeError) {
+    try writer.write(name, element, [values.count], values, chunk: [Self.listChunk])
+  }
+}

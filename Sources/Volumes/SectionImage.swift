@@ -1,0 +1,28 @@
+public import Domain
+
+/// The image of one section as the microscope wrote it.
+public struct SectionImage: Sendable, Equatable {
+  /// 8 or 16.
+  public let bitDepth: Int
+  /// 0...255 or 0...65535, black is 0.
+  public let pixels: Plane<UInt16>
+
+  /// - Precondition: `bitDepth` is 8 or 16.
+  public init(bitDepth: Int, pixels: Plane<UInt16>) {
+    precondition(bitDepth == 8 || bitDepth == 16)
+    self.bitDepth = bitDepth
+    self.pixels = pixels
+  }
+
+  /// Intensities 0...1.
+  public func normalised() -> Plane<Float> {
+    let largest: Float = bitDepth == 8 ? 255 : 65535
+    let values = pixels.storage.withUnsafeBufferPointer { source in
+      [Float](unsafeUninitializedCapacity: source.count) { target, count in
+        for i in 0..<source.count { target[i] = Float(source[i]) / largest }
+        count = source.count
+      }
+    }
+    return Plane(height: pixels.height, width: pixels.width, storage: values)
+  }
+}

@@ -1,0 +1,40 @@
+public import Domain
+
+/// What is computed of one section. Everything but `z` and the attributes may be absent, as stages may be turned off.
+public struct SectionProducts: Sendable, Equatable {
+  public var z: SectionNumber
+  /// The image the network saw (after denoising), 8 bit.
+  public var image: Plane<UInt8>?
+  public var affinities: AffinitySection?
+  public var fragments: FragmentSection?
+  public var graph: SectionGraph?
+  public var summaries: [FragmentSummary]?
+  /// Provenance. A text's trailing NULs are not kept.
+  public var attributes: [String: String]
+
+  public init(
+    z: SectionNumber, image: Plane<UInt8>? = nil, affinities: AffinitySection? = nil,
+    fragments: FragmentSection? = nil, graph: SectionGraph? = nil, summaries: [FragmentSummary]? = nil,
+    attributes: [String: String] = [:]
+  ) {
+    self.z = z
+    self.image = image
+    self.affinities = affinities
+    self.fragments = fragments
+    self.graph = graph
+    self.summaries = summaries
+    self.attributes = attributes
+  }
+}
+
+/// Parts of a section file to read. `z` and the attributes always are.
+public struct SectionParts: OptionSet, Sendable {
+  public let rawValue: Int
+  public init(rawValue: Int) { self.rawValue = rawValue }
+  public static let image = SectionParts(rawValue: 1)
+  public static let affinities = SectionParts(rawValue: 2)
+  public static let fragments = SectionParts(rawValue: 4)
+  public static let graph = SectionParts(rawValue: 8)
+  public static let summaries = SectionParts(rawValue: 16)
+  public static let all: SectionParts = [.image, .affinities, .fragments, .graph, .summaries]
+}

@@ -1,0 +1,190 @@
+import Domain
+import Foundation
+import Testing
+
+@testable import Volumes
+
+/// A section with every part, the same for the same seed.
+func madeSection(_ height: Int = 70, _ width: Int = 90, z: SectionNumber = -4, seed: UInt64 = 5) -> SectionProducts {
+  var generator = SeededGenerator(seed)
+  let labels: Plane<UInt32> = randomPlane(height, width, largest: 40, using: &generator)
+  let ids = (1...40).map { FragmentID(z: z, signature: 77, label: $0) }
+  let edges = (0..<39).map { i in
+    let bins = (0...255).filter { _ in generator.next() % 20 == 0 }.map { UInt8($0) }
+    return RegionEdge(
+      a: ids[i], b: ids[i + 1],
+      histogram: AffinityHistogram(bins: bins, counts: bins.map { _ in UInt32(generator.next() % 1000 + 1) }))
+  }
+  let summaries = (1...40).map { label in
+    FragmentSummary(
+      label: UInt32(label), area: Int(generator.next() % 500), minY: -1, minX: Int32(label), maxY: 60, maxX: 88,
+      centroidY: Double(generator.next() % 1000) / 7, centroidX: 0.1)
+  }
+  return SectionProducts(
+    z: z, image: randomPlane(height, width, using: &generator),
+    affinities: AffinitySection(
+      z: randomPlane(height, width, using: &generator), y: randomPlane(height, width, using: &generator),
+      x: randomPlane(height, width, using: &generator)),
+    fragments: FragmentSection(labels: labels, count: 40),
+    graph: SectionGraph(z: z, fragments: ids, areas: ids.map { Int($0.label) * 3 }, edges: edges), summaries: summaries,
+    attributes: [
+      "source": "säktion 1.tif", "empty": "", "model": "fgnet-1", "long": String(repeating: "x", count: 5000),
+    ])
+}
+
+@Suite struct SectionStoreTests {
+  let folder: TemporaryFolder
+  let store: SectionStore
+
+  init() throws {
+    folder = try TemporaryFolder()
+    store = SectionStore(directory: folder.path)
+  }
+
+  @Test(arguments: [(70, 90), (1, 1), (256, 256), (257, 513)])
+  func everythingComesBack(height: Int, width: Int) throws {
+    let section = madeSection(height, width)
+    try store.write(section, name: "z.h5")
+    #expect(try store.read("z.h5") == section)
+    #expect(try store.attributes("z.h5") == section.attributes)
+    #expect(try folder.names() == ["z.h5"])
+  }
+
+  @Test func partsComeAlone() throws {
+    let section = madeSection()
+    try store.write(section, name: "z.h5")
+    var expected = SectionProducts(z: section.z, attributes: section.attributes)
+    #expect(try store.read("z.h5", parts: []) == expected)
+    expected.graph = section.graph
+    expected.fragments = section.fragments
+    #expect(try store.read("z.h5", parts: [.graph, .fragments]) == expected)
+  }
+
+  @Test func absentAndEmptyPartsStayApart() throws {
+    let bare = SectionProducts(z: 131_071)
+    try store.write(bare, name: "bare.h5")
+    #expect(try store.read("bare.h5") == bare)
+    let empty = SectionProducts(
+      z: 0, fragments: FragmentSection(labels: Plane(height: 3, width: 2, repeating: 0), count: 0),
+      graph: SectionGraph(z: 0, fragments: [], areas: [], edges: []), summaries: [])
+    try store.write(empty, name: "empty.h5")
+    #expect(try store.read("empty.h5") == empty)
+  }
+
+  @Test func equalSectionsGiveEqualBytes() throws {
+    try store.write(madeSection(), name: "a.h5")
+    try store.write(madeSection(), name: "b.h5")
+    #expect(try contents(store.path("a.h5")) == contents(store.path("b.h5")))
+  }
+
+  @Test func aRewriteReplacesAndRemoveRemoves() throws {
+    try store.write(madeSection(seed: 1), name: "z.h5")
+    let second = madeSection(seed: 2)
+    try store.write(second, name: "z.h5")
+    #expect(try store.read("z.h5") == second)
+    try store.remove("z.h5")
+    try store.remove("z.h5")
+    #expect(try folder.names() == [])
+    #expect(throws: VolumeError.unreadable(path: store.path("z.h5"), reason: "No such file or directory")) {
+      try store.read("z.h5")
+    }
+  }
+
+  @Test func anyCutIsCorruptAndNamed() throws {
+    try store.write(madeSection(), name: "z.h5")
+    let bytes = try contents(store.path("z.h5"))
+    for length in stride(from: 0, to: bytes.count, by: 311) {
+      try put(Array(bytes[..<length]), store.path("z.h5"))
+      let error = #expect(throws: VolumeError.self) { try store.read("z.h5") }
+      guard case .corrupt(store.path("z.h5"), _)? = error else {
+        Issue.record("cut to \(length): \(String(describing: error))")
+        return
+      }
+    }
+    try put(Array("no section".utf8), store.path("z.h5"))
+    let error = #expect(throws: VolumeError.self) { try store.read("z.h5") }
+    #expect(error?.description.contains("z.h5 is damaged") == true)
+  }
+
+  @Test func aChangedByteIsNoticedOrHarmless() throws {
+    let section = madeSection()
+    try store.write(section, name: "z.h5")
+    let bytes = try contents(store.path("z.h5"))
+    var generator = SeededGenerator(9)
+    var noticed = 0
+    for _ in 0..<300 {
+      var changed = bytes
+      let place = Int.random(in: 0..<bytes.count, using: &generator)
+      changed[place] ^= UInt8.random(in: 1...255, using: &generator)
+      try put(changed, store.path("z.h5"))
+      do {
+        let read = try store.read("z.h5")
+        #expect(read == section, "byte \(place) changed the section unnoticed")
+      } catch {
+        noticed += 1
+      }
+    }
+    #expect(noticed > 200)
+  }
+
+  @Test func aFullDiskLeavesTheOldFileAndNothingElse() async {
+    // A limit on the size of files in a process of its own: writes fail half-way as they do on a full disk.
+    await #expect(processExitsWith: .success) {
+      let folder = try TemporaryFolder()
+      let store = SectionStore(directory: folder.path)
+      let old = madeSection(30, 30)
+      try store.write(old, name: "z.h5")
+      signal(SIGXFSZ, SIG_IGN)
+      for limit in [0, 100, 5000, 60_000, 200_000, 1_000_000] {
+        var size = rlimit(rlim_cur: rlim_t(limit), rlim_max: rlim_t.max)
+        precondition(setrlimit(__rlimit_resource_t(1), &size) == 0)
+        do {
+          try store.write(madeSection(700, 700), name: "z.h5")
+          preconditionFailure("written within \(limit) bytes")
+        } catch {
+          precondition(error == VolumeError.noSpace(path: folder.file("z.h5")), "\(error)")
+        }
+        precondition(try folder.names() == ["z.h5"])
+        precondition(try store.read("z.h5") == old)
+      }
+      var size = rlimit(rlim_cur: rlim_t.max, rlim_max: rlim_t.max)
+      precondition(setrlimit(__rlimit_resource_t(1), &size) == 0)
+      let new = madeSection(700, 700)
+      try store.write(new, name: "z.h5")
+      precondition(try store.read("z.h5") == new)
+    }
+  }
+
+  @Test func leftOversAreRemoved() throws {
+    try store.write(madeSection(), name: "z.h5")
+    try put([1, 2, 3], folder.file(".z000001.h5.tmp"))
+    try put([1], folder.file("kept.tmp"))
+    #expect(try store.removeTemporaries() == [".z000001.h5.tmp"])
+    #expect(try folder.names() == ["kept.tmp", "z.h5"])
+  }
+
+  @Test func foldersAndNamesAreChecked() {
+    let nowhere = SectionStore(directory: folder.file("nowhere"))
+    #expect(throws: VolumeError.unwritable(path: nowhere.path("z.h5"), reason: "No such file or directory")) {
+      try nowhere.write(SectionProducts(z: 1), name: "z.h5")
+    }
+    for name in ["", "../z.h5", ".hidden", "a/b"] {
+      #expect(throws: VolumeError.self) { try store.write(SectionProducts(z: 1), name: name) }
+    }
+  }
+
+  @Test func sectionsAreWrittenFromManyThreads() async throws {
+    let store = store
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for z in 0..<8 {
+        group.addTask {
+          let section = madeSection(z: SectionNumber(z), seed: UInt64(z))
+          try store.write(section, name: "z\(z).h5")
+          guard try store.read("z\(z).h5") == section else { throw PythonFailure(text: "section \(z) differs") }
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(try folder.names() == (0..<8).map { "z\($0).h5" })
+  }
+}
