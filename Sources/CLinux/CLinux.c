@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -16,3 +17,7 @@ void clinux_set_thread_name(const char *name) {
 int clinux_set_parent_death_signal(int signal) { return prctl(PR_SET_PDEATHSIG, signal); }
 
 int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+int clinux_spawn_close_from(void *file_actions, int first) {
+  return posix_spawn_file_actions_addclosefrom_np(file_actions, first);
+}

@@ -27,6 +27,8 @@ public final class WatcherProcess {
     posix_spawn_file_actions_adddup2(&actions, toChild.read, 0)
     posix_spawn_file_actions_adddup2(&actions, fromChild.write, 1)
     posix_spawn_file_actions_adddup2(&actions, complaints.write, 2)
+    // Nothing else of the daemon's: a socket or pipe held open by the watcher would not be seen to close.
+    clinux_spawn_close_from(&actions, 3)
     var attributes = posix_spawnattr_t()
     Self.prepare(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }

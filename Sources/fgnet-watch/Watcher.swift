@@ -19,12 +19,17 @@ final class Watcher {
     guard !roots.isEmpty else { throw WatchFailure("usage: fgnet-watch FOLDER...", status: 64) }
     self.roots = roots.map(Self.withoutTrailingSlashes)
     for root in self.roots { try Self.check(root) }
+    let before = Self.inotifyDescriptors()
     guard inotifytools_initialize() != 0 else {
       throw WatchFailure(
         "inotify cannot be started (\(Self.message(inotifytools_error()))); if too many programs use it, raise "
           + "fs.inotify.max_user_instances with sysctl")
     }
-    descriptor = try Self.inotifyDescriptor()
+    // The library hides its descriptor; the kernel shows it. One inherited from the parent is another's.
+    guard let made = Self.inotifyDescriptors().first(where: { !before.contains($0) }) else {
+      throw WatchFailure("the inotify descriptor is not in /proc/self/fd; is /proc mounted?")
+    }
+    descriptor = made
   }
 
   /// Prints events until standard input ends.
@@ -33,29 +38,26 @@ final class Watcher {
     lines.add("ready")
     try lines.flush()
     while true {
-      var handled = 0
-      while let event = inotifytools_next_event(0) {
+      // The library knows seconds only, and 0 means for ever; but it returns as soon as something happens, and whatever was
+      // read is printed before it is asked to wait.
+      if let event = inotifytools_next_event(1) {
         handle(event)
-        handled += 1
-        if handled % 512 == 0 { try lines.flush() }
-        if roots.isEmpty { break }
+        if roots.isEmpty || lines.isLong || !isReadable(descriptor) { try lines.flush() }
+      } else {
+        try lines.flush()
       }
-      try lines.flush()
       if roots.isEmpty { throw WatchFailure("every watched folder is gone", status: 3) }
-      if try !waitForMore() { return }
+      if isReadable(0), try !parentIsThere() { return }
     }
   }
 
-  /// Waits for events; false when standard input has ended.
-  private func waitForMore() throws(WatchFailure) -> Bool {
-    var files = [
-      pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: 0, events: Int16(POLLIN), revents: 0),
-    ]
-    guard poll(&files, 2, -1) >= 0 else {
-      if errno == EINTR { return true }
-      throw .call("waiting failed", errno)
-    }
-    guard files[1].revents != 0 else { return true }
+  private func isReadable(_ descriptor: Int32) -> Bool {
+    var file = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&file, 1, 0) > 0
+  }
+
+  /// False when standard input has ended: the parent is gone, or wants no more.
+  private func parentIsThere() throws(WatchFailure) -> Bool {
     var ignored = [UInt8](repeating: 0, count: 256)
     let got = read(0, &ignored, ignored.count)
     return got > 0 || (got < 0 && errno == EINTR)
@@ -201,13 +203,11 @@ final class Watcher {
     guard access(path, R_OK | X_OK) == 0 else { throw .call("folder \(shown) cannot be read", errno) }
   }
 
-  /// The library hides its descriptor; the kernel shows it.
-  private static func inotifyDescriptor() throws(WatchFailure) -> Int32 {
-    for number in Int32(3)..<1024 {
+  private static func inotifyDescriptors() -> [Int32] {
+    (Int32(0)..<1024).filter { number in
       var target = [CChar](repeating: 0, count: 64)
-      guard readlink("/proc/self/fd/\(number)", &target, 63) > 0 else { continue }
-      if target.withUnsafeBufferPointer({ strcmp($0.baseAddress!, "anon_inode:inotify") == 0 }) { return number }
+      guard readlink("/proc/self/fd/\(number)", &target, 63) > 0 else { return false }
+      return target.withUnsafeBufferPointer { strcmp($0.baseAddress!, "anon_inode:inotify") == 0 }
     }
-    throw WatchFailure("the inotify descriptor is not in /proc/self/fd; is /proc mounted?")
   }
 }

@@ -3,6 +3,12 @@ import Glibc
 /// fgnet-watch FOLDER...: prints what happens in folders, one event a line. The format is described in
 /// docs/decisions/0002-watcher.md.
 func run() -> Int32 {
+  // Whoever started this may have blocked signals; SIGTERM has to end it all the same.
+  var none = sigset_t()
+  sigemptyset(&none)
+  sigprocmask(SIG_SETMASK, &none, nil)
+  signal(SIGTERM, SIG_DFL)
+  signal(SIGPIPE, SIG_DFL)
   // libinotifytools writes to stderr when it is surprised. What it says is meant for nobody here, so its stderr is
   // /dev/null and ours a copy of the real one.
   let errors = fcntl(2, F_DUPFD_CLOEXEC, 3)

@@ -27,8 +27,10 @@ private final class Watched {
   let process: WatcherProcess
   var events: [WatchEvent] = []
 
-  init(_ folders: [String]) throws {
-    process = try WatcherProcess(program: try watcherProgram(), folders: folders)
+  init(_ process: WatcherProcess) { self.process = process }
+
+  convenience init(_ folders: [String]) throws {
+    self.init(try WatcherProcess(program: try watcherProgram(), folders: folders))
   }
 
   /// Reads until `done` holds or the watcher ends; false after 30 seconds without an event.
@@ -193,17 +195,40 @@ private final class Watched {
   }
 
   @Test func itEndsWhenItsInputCloses() throws {
+    let process = try foundationProcess()
+    try (process.standardInput as? Pipe)?.fileHandleForWriting.close()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0 && process.terminationReason == .exit)
+  }
+
+  @Test func itEndsOnSIGTERM() throws {
+    // Threads of the test runner block signals, which a child inherits.
+    let process = try foundationProcess()
+    try check(kill(process.processIdentifier, SIGTERM), "kill")
+    process.waitUntilExit()
+    #expect(process.terminationStatus == SIGTERM && process.terminationReason == .uncaughtSignal)
+  }
+
+  @Test func anInheritedInotifyDescriptorIsNotTakenForItsOwn() throws {
+    let script = "import ctypes, os, sys; ctypes.CDLL(None).inotify_init(); os.execv(sys.argv[1], sys.argv[1:])"
+    let process = try WatcherProcess(
+      program: "/usr/bin/python3", folders: ["-c", script, try watcherProgram(), folder.path])
+    let watched = Watched(process)
+    #expect(watched.read(until: .ready))
+    try put("x", folder.file("a.tif"))
+    #expect(watched.read(until: .closed(folder.file("a.tif"))))
+  }
+
+  /// The watcher started by other means than `WatcherProcess`, and ready.
+  private func foundationProcess() throws -> Process {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: try watcherProgram())
     process.arguments = [folder.path]
-    let input = Pipe()
     let output = Pipe()
-    process.standardInput = input
+    process.standardInput = Pipe()
     process.standardOutput = output
     try process.run()
     #expect(output.fileHandleForReading.availableData == Data("ready\n".utf8))
-    try input.fileHandleForWriting.close()
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 0 && process.terminationReason == .exit)
+    return process
   }
 }

@@ -11,3 +11,6 @@ int clinux_set_parent_death_signal(int signal);
 /// Makes a pipe that child processes do not inherit: `ends[0]` is read from, `ends[1]` written to. -1 and errno on
 /// failure.
 int clinux_pipe(int ends[2]);
+
+/// For `posix_spawn`: the child closes every file from `first` on. An errno on failure.
+int clinux_spawn_close_from(void *file_actions, int first);
