@@ -15,9 +15,15 @@ public protocol ImageStage: Sendable {
   var name: String { get }
   /// Pixels around a pixel that its result depends on.
   var halo: Int { get }
+  /// A crop of a section handed to the stage begins at multiples of this in y and x (1: anywhere).
+  var alignment: Int { get }
   /// Everything the result depends on besides the image (name, version, options), for provenance and caching.
   var fingerprint: String { get }
   func apply(_ image: Plane<Float>) throws(StageError) -> Plane<Float>
+}
+
+extension ImageStage {
+  public var alignment: Int { 1 }
 }
 
 /// One section of a stack, as an affinity stage sees it.

@@ -1,1 +1,2 @@
 #pragma once
+#include "post_kernels.h"
