@@ -17,15 +17,17 @@ enum Anatomy {
   static let sheath = 70.0...130.0
 
   /// Dendrites: length (micrometres) per cubic micrometre, half length, radius.
-  static let dendriteDensity = 0.42
+  static let dendriteDensity = 0.5
   static let dendriteReach = 5000.0
   static let dendriteRadius = 150.0...360.0
 
   /// Axons, glia and twigs: births per cubic micrometre, half length.
-  static let thinBirths = 1.75
+  static let thinBirths = 5.6
   static let thinReach = 5000.0
   /// How far the axis of a thin process stays off the surface of a thick one.
-  static let thinMargin = 65.0
+  static let thinMargin = 75.0
+  /// How much further out than its obstacle radius a thick process presses on its neighbours; less than `thinMargin`.
+  static let pressure = 30.0
   /// Farthest a thin process can be from a point that belongs to it.
   static let thinInfluence = 1000.0
   /// Radius in which thin processes limit each other's calibre.
@@ -63,8 +65,8 @@ struct Neurite {
     let spread = Float(random.normal())
     switch kind {
     case .dendrite: (grey, grain, sheath) = (176 + 7 * spread, 15, 0)
-    case .axon: (grey, grain, sheath) = (160 + 14 * spread, 14, 0)
-    case .glia: (grey, grain, sheath) = (142 + 12 * spread, 17, 0)
+    case .axon: (grey, grain, sheath) = (160 + 11 * spread, 14, 0)
+    case .glia: (grey, grain, sheath) = (140 + 12 * spread, 17, 0)
     case .myelinated:
       let range = Anatomy.sheath
       (grey, grain) = (170 + 8 * spread, 15)

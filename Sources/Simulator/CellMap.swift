@@ -54,9 +54,9 @@ struct CellMap {
   private let warpKey: UInt64
 
   /// Pixels along the edge of the squares that share a list of candidates.
-  private static let leaf = 16
+  private static let leaf = 8
   /// By how much the warp may stretch a distance.
-  private static let stretch: Float = 1.6
+  private static let stretch: Float = 1.8
 
   init(
     _ tissue: Tissue, height: Int, width: Int, pixel: Double, origin: (y: Double, x: Double), depth: Double,
@@ -71,6 +71,7 @@ struct CellMap {
     warpKey = key
     var list: [Segment] = []
     for (index, path) in tissue.paths.enumerated() {
+      let pressure = path.role == .trunk || path.role == .dendrite ? Anatomy.pressure : 0
       for k in 0..<max(1, path.samples.count - 1) {
         let a = path.samples[k]
         let b = path.samples[min(k + 1, path.samples.count - 1)]
@@ -81,7 +82,7 @@ struct CellMap {
         list.append(
           Segment(
             ax: Float(a.point.x), ay: Float(a.point.y), az: Float(a.point.z - depth), dx: Float(d.x), dy: Float(d.y),
-            dz: Float(d.z), inverse: square > 1e-6 ? Float(1 / square) : 0, radius: Float(a.radius),
+            dz: Float(d.z), inverse: square > 1e-6 ? Float(1 / square) : 0, radius: Float(a.radius + pressure),
             growth: Float(b.radius - a.radius), neurite: Int32(path.neurite), path: Int32(index), sample: Int32(k)))
       }
     }
@@ -95,7 +96,7 @@ struct CellMap {
     let py = originY + y * pixel
     let coarse = ValueNoise.vector(warpKey, px / 330, py / 330, depth / 330)
     let fine = ValueNoise.vector(warpKey ^ 1, px / 95, py / 95, depth / 95)
-    return (px + 42 * coarse.0 + 9 * fine.0, py + 42 * coarse.1 + 9 * fine.1, 42 * coarse.2 + 9 * fine.2)
+    return (px + 54 * coarse.0 + 10 * fine.0, py + 54 * coarse.1 + 10 * fine.1, 54 * coarse.2 + 10 * fine.2)
   }
 
   /// Calls `body` once for every pixel.
@@ -110,8 +111,9 @@ struct CellMap {
   ) {
     let kept = prune(y0, x0, y1, x1, candidates)
     if y1 - y0 <= Self.leaf, x1 - x0 <= Self.leaf {
+      let near = kept.map { segments[Int($0)] }
       for y in y0..<y1 {
-        for x in x0..<x1 { body(y, x, cell(y, x, kept)) }
+        for x in x0..<x1 { body(y, x, cell(y, x, kept, near)) }
       }
     } else if y1 - y0 >= x1 - x0 {
       let middle = (y0 + y1) / 2
@@ -150,20 +152,22 @@ struct CellMap {
     return kept
   }
 
-  private func cell(_ y: Int, _ x: Int, _ candidates: [Int32]) -> Cell {
+  private func cell(_ y: Int, _ x: Int, _ candidates: [Int32], _ near: [Segment]) -> Cell {
     let p = place(Float(y) + 0.5, Float(x) + 0.5)
     var cell = Cell(
       x: p.x, y: p.y, z: p.z, first: -1, second: -1, firstValue: .infinity, secondValue: .infinity)
     var owner: Int32 = -1
-    for index in candidates {
-      let segment = segments[Int(index)]
+    for k in near.indices {
+      let segment = near[k]
       let v = segment.value(p.x, p.y, p.z)
+      guard v < cell.secondValue else { continue }
+      let index = candidates[k]
       if segment.neurite == owner {
         if v < cell.firstValue { (cell.firstValue, cell.first) = (v, index) }
       } else if v < cell.firstValue {
         (cell.secondValue, cell.second) = (cell.firstValue, cell.first)
         (cell.firstValue, cell.first, owner) = (v, index, segment.neurite)
-      } else if v < cell.secondValue {
+      } else {
         (cell.secondValue, cell.second) = (v, index)
       }
     }

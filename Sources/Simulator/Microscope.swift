@@ -40,7 +40,7 @@ struct Microscope {
         v = (v - 128) * gain + 128 + offset + slope.0 * fy + slope.1 * fx + 7 * light
         if fault == .dark { v = 12 + 0.28 * v }
         // Electrons counted: more signal, more noise.
-        v += amount * noise[y * width + x] * (4 + 0.03 * max(0, v))
+        v += amount * noise[y * width + x] * (2.8 + 0.018 * max(0, v))
         counts[y * width + x] = UInt16(min(65_535, max(0, (v * 256).rounded())))
       }
     }

@@ -47,7 +47,7 @@ struct NeuriteField {
         builder.add(spines(of: part, within: thinBox, around: thickGrid))
       }
     }
-    for path in thinProcesses(in: thinBox, around: thickGrid) { builder.add(path) }
+    for path in thinProcesses(in: thinBox, around: thickGrid) { builder.add(path.parts(in: thinBox)) }
     builder.limitCalibres()
     return builder.finish()
   }
@@ -132,6 +132,10 @@ struct NeuriteField {
         let key = Hash.key(blockKey, k)
         let start = place(in: (x, y, z), &random)
         if box.distance(to: start) > Anatomy.thinReach { continue }
+        // Thin axons crowd in some places and leave others to thicker ones.
+        let crowd = ValueNoise.value(
+          Hash.key(seed, 10), Float(start.x / 1700), Float(start.y / 1700), Float(start.z / 1700))
+        guard Hash.unit(Hash.mix(key)) < Double(0.55 + 0.85 * crowd) else { continue }
         grow(from: start, id: numbering.thin(x, y, z, k + 1), key: key, box: box, obstacles: obstacles, into: &paths)
       }
     }
@@ -144,13 +148,13 @@ struct NeuriteField {
     var random = RandomStream(key: key)
     let kind: (role: PathRole, neurite: NeuriteKind)
     switch random.unit() {
-    case ..<0.78: kind = (.axon, .axon)
-    case ..<0.90: kind = (.twig, .dendrite)
+    case ..<0.80: kind = (.axon, .axon)
+    case ..<0.91: kind = (.twig, .dendrite)
     default: kind = (.glia, .glia)
     }
     let glia = kind.role == .glia
     let walk = Walk(
-      step: Anatomy.thinStep, wander: glia ? 0.12 : 0.07, margin: glia ? 40 : Anatomy.thinMargin, own: id)
+      step: Anatomy.thinStep, wander: glia ? 0.12 : 0.07, margin: glia ? 60 : Anatomy.thinMargin, own: id)
     guard walk.isFree(start, obstacles) else { return }
     let most = Int(Anatomy.thinReach / Anatomy.thinStep)
     let counts = (

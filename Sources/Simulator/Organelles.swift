@@ -13,7 +13,7 @@ enum Organelles {
 
   private static func bouton(key: UInt64, slot: Int) -> Bouton? {
     var random = RandomStream(key: Hash.key(key, slot, 31))
-    guard random.chance(0.72) else { return nil }
+    guard random.chance(0.5) else { return nil }
     let arc = (Double(slot) + random.uniform(0.2, 0.8)) * boutonSlot
     let half = random.uniform(220, 420)
     let u = random.normal()
@@ -31,7 +31,7 @@ enum Organelles {
     case .trunk: (slot, plan) = (2600, [(0.9, 0.55), (0.75, 0.6), (0.4, 0.6)])
     case .dendrite: (slot, plan) = (2400, [(0.9, 0.35), (0.35, 0.5)])
     case .twig: (slot, plan) = (2400, [(0.4, 0.1)])
-    case .axon: (slot, plan) = (1900, [(0.5, 0.1)])
+    case .axon: (slot, plan) = (1900, [(0.4, 0.1)])
     case .glia: (slot, plan) = (1500, [(0.12, 0)])
     case .spine: return []
     }

@@ -49,8 +49,8 @@ struct RawPath {
     switch role {
     case .trunk, .spine: return
     case .dendrite: base = 0
-    case .twig: base = random.uniform(60, 150)
-    case .axon: base = random.uniform(0, 60)
+    case .twig: base = random.uniform(70, 190)
+    case .axon: base = random.unit() * random.uniform(0, 130)
     case .glia: base = 0
     }
     for k in samples.indices {

@@ -46,7 +46,7 @@ struct TissueBuilder {
         }
         // Axes are known at samples only: between them they may be a step closer.
         let free = max(0, nearest.squareRoot() - Anatomy.thinStep)
-        tissue.paths[k].samples[i].radius = min(tissue.paths[k].samples[i].radius, 0.8 * free)
+        tissue.paths[k].samples[i].radius = min(tissue.paths[k].samples[i].radius, 0.9 * free)
       }
     }
   }

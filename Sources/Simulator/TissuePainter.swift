@@ -16,6 +16,7 @@ struct TissuePainter {
     var arc: Float
     var a: Float
     var b: Float
+    var distance: Float
     /// Unit vector away from the axis.
     var nx: Float
     var ny: Float
@@ -64,7 +65,11 @@ struct TissuePainter {
 
     var grey = cytoplasm(neurite, cell.x, cell.y, z)
     var inside = wall.distance
-    if neurite.sheath > 0 { inside -= neurite.sheath }
+    if neurite.sheath > 0 {
+      // Wrapped round the axis, not along the wall, but never thinner than half.
+      let round = -cell.firstValue + Float(Anatomy.pressure) - 0.5 * neurite.sheath
+      inside = min(inside - 0.5 * neurite.sheath, round)
+    }
     if inside > 12 {
       grey = organelles(grey, neurite, path, here, cell, inside)
     }
@@ -74,10 +79,12 @@ struct TissuePainter {
     if let beyond, wall.distance < 60, neurite.sheath == 0 {
       grey = synapse(grey, path, here, beyond.path, beyond.local, wall.distance, cell, z)
     }
-    let dark = membrane(wall, halfWidth: 19)
-    grey += (54 - grey) * 0.9 * dark
+    let dark = membrane(wall, halfWidth: 15)
+    grey += (48 - grey) * 0.92 * dark
 
-    let outside = wall.distance < 10 + 0.5 * wall.slant || inside < 0
+    // The core of a process is labelled however thin it is, so that its label does not fall apart.
+    let isCore = here.distance < 22
+    let outside = (wall.distance < 4.8 + 0.34 * wall.slant && !isCore) || inside < 0
     return (grey, outside ? 0 : neurite.id)
   }
 
@@ -95,10 +102,11 @@ struct TissuePainter {
     let scale = segment.inverse.squareRoot()
     let (ux, uy, uz) = (segment.dx * scale, segment.dy * scale, segment.dz * scale)
     let b = (uy * n.2 - uz * n.1, uz * n.0 - ux * n.2, ux * n.1 - uy * n.0)
-    let over = 1 / max(1e-3, (ex * ex + ey * ey + ez * ez).squareRoot())
+    let distance = (ex * ex + ey * ey + ez * ez).squareRoot()
+    let over = 1 / max(1e-3, distance)
     return Local(
       arc: Float(path.arc) + (Float(segment.sample) + t) * Float(path.step), a: ex * n.0 + ey * n.1 + ez * n.2,
-      b: ex * b.0 + ey * b.1 + ez * b.2, nx: ex * over, ny: ey * over, nz: ez * over)
+      b: ex * b.0 + ey * b.1 + ez * b.2, distance: distance, nx: ex * over, ny: ey * over, nz: ez * over)
   }
 
   /// The wall lies where the two values are equal; their difference grows by |n1 - n2| per nanometre.
@@ -161,10 +169,12 @@ struct TissuePainter {
     let z = depth + cell.z
     let wobble = ValueNoise.value(mitochondrion.key, cell.x / 60, cell.y / 60, z / 60)
     // Cristae: sheets across the long axis, bent.
-    let phase = here.arc / 34 + 1.1 * wobble + 0.5 * here.a / 34
+    let lean = Float(mitochondrion.key & 0xFF) / 128 - 1
+    let fine = ValueNoise.value(mitochondrion.key ^ 1, cell.x / 26, cell.y / 26, z / 40)
+    let phase = here.arc / 33 + 1.5 * wobble + 0.4 * fine + lean * (here.a + 0.6 * here.b) / 33
     let sheet = abs(phase - phase.rounded(.down) - 0.5) * 2
-    let matrix = 92 + 12 * wobble - 34 * ramp(sheet, 0.35, 0.95) * ramp(d, 10, 24)
-    let wallGrey: Float = 58
+    let matrix = 88 + 10 * wobble + 9 * fine - 26 * ramp(sheet, 0.3, 1) * ramp(d, 8, 20)
+    let wallGrey: Float = 52
     let matrixShare = ramp(d, 4, 13)
     let grey = wallGrey + (matrix - wallGrey) * matrixShare
     return base + (grey - base) * ramp(d, -9, 0)
@@ -176,11 +186,12 @@ struct TissuePainter {
   ) -> Float {
     guard inside > 22, room > 20, neurite.kind != .glia else { return base }
     let n = ValueNoise.value(path.key ^ 7, here.arc / 260, here.a / 85, here.b / 85)
-    let threshold: Float = path.role == .axon ? 0.66 : 0.6
+    let threshold: Float = path.role == .axon ? 0.62 : 0.56
     let d = (n - threshold) * 150
     guard d > -9 else { return base }
-    let lumen = 178 + (base - 170) * 0.5
-    let dark = 62 + (lumen - 62) * ramp(d, 4, 13)
+    // Most are grey inside, a few clear.
+    let lumen: Float = ValueNoise.value(path.key ^ 8, here.arc / 500, here.a / 200, here.b / 200) > 0.3 ? 186 : 104
+    let dark = 56 + (lumen - 56) * ramp(d, 5, 14)
     return base + (dark - base) * ramp(d, -9, -1) * ramp(inside, 22, 32) * ramp(room, 20, 30)
   }
 
@@ -188,7 +199,7 @@ struct TissuePainter {
     _ base: Float, _ neurite: Neurite, _ path: Path, _ here: Local, _ inside: Float, _ room: Float
   ) -> Float {
     guard inside > 25, room > 12, path.role != .spine, neurite.kind != .glia else { return base }
-    let pitch: Float = 82
+    let pitch: Float = 78
     let (u, v) = (here.a / pitch, here.b / pitch)
     let (iu, iv) = (u.rounded(.down), v.rounded(.down))
     let h = Hash.lattice(path.key ^ 9, Int(iu), Int(iv), 0)
@@ -198,7 +209,7 @@ struct TissuePainter {
     let sway = 0.12 * Float(ValueNoise.line(h, Double(here.arc) / 300))
     let (du, dv) = ((u - iu - cu - sway) * pitch, (v - iv - cv - sway) * pitch)
     let d = (du * du + dv * dv).squareRoot()
-    return base - 52 * (1 - ramp(d, 4, 15)) * ramp(inside, 25, 32)
+    return base - 70 * (1 - ramp(d, 5, 17)) * ramp(inside, 25, 32)
   }
 
   /// Vesicles: each alone in its cube of a jittered lattice.
@@ -213,16 +224,16 @@ struct TissuePainter {
     let h = Hash.lattice(bouton.key, Int(iu), Int(iv), Int(iw))
     let along = (here.arc - bouton.arc) / bouton.half
     let toward = (here.a * bouton.cosine + here.b * bouton.sine) / 150
-    let filling = 0.95 - 0.5 * along * along + 0.25 * min(1, max(-1, toward))
+    let filling = 0.85 - 0.5 * along * along + 0.25 * min(1, max(-1, toward))
     guard Float(h & 0xFFFF) / 65_535 < filling else { return base }
-    func centre(_ shift: UInt64) -> Float { 0.4 + 0.2 * Float(h >> shift & 0xFF) / 255 }
+    func centre(_ shift: UInt64) -> Float { 0.36 + 0.28 * Float(h >> shift & 0xFF) / 255 }
     let (du, dv, dw) = ((u - iu - centre(16)) * pitch, (v - iv - centre(24)) * pitch, (w - iw - centre(32)) * pitch)
     let dx = du - 0.31 * dv
     let d = (dx * dx + dv * dv + 0.6 * dw * dw).squareRoot()
     let radius = 15 + 3 * Float(h >> 40 & 0xFF) / 255
-    let ring = 1 - ramp(abs(d - radius), 2, 9)
+    let ring = 1 - ramp(abs(d - radius), 2, 9.5)
     let core = 1 - ramp(d, radius - 8, radius - 2)
-    return base - 62 * ring * ramp(inside, 18, 26) + 14 * core
+    return base - 52 * ring * ramp(inside, 18, 26) + 14 * core
   }
 
   /// The thickened membranes of a synapse: the bouton's side a little, the other side much.
@@ -255,8 +266,8 @@ struct TissuePainter {
     let place = inside + 4 * ValueNoise.value(key ^ 8, cell.x / 120, cell.y / 120, z / 120)
     let phase = place / 15
     let line = abs(phase - phase.rounded(.down) - 0.5) * 2
-    let split = ramp(ValueNoise.value(neurite.key ^ 8, cell.x / 110, cell.y / 110, z / 150), 0.66, 0.8)
-    let dark = 20 + 16 * line + 110 * split * ramp(line, 0.3, 0.7)
+    let split = ramp(ValueNoise.value(neurite.key ^ 8, cell.x / 110, cell.y / 110, z / 150), 0.35, 0.6)
+    let dark = 20 + 16 * line + 60 * split * ramp(line, 0.3, 0.7)
     return base + (dark - base) * (1 - ramp(inside, -4, 8))
   }
 }
