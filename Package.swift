@@ -49,7 +49,10 @@ let package = Package(
     library("DB", ["Domain", "CPostgres", "CCrypto", "CLinux"], resources: [.embedInCode("Migrations")]),
     library("Intake", ["Domain", "CLinux"]),
     library("Plugins", ["Domain", "FGNetKernel", "CKernels"]),
-    library("Simulator", ["Domain"]),
+    .target(
+      name: "Simulator", dependencies: ["Domain"],
+      // A section of pixels at -O0 takes a minute; every test that needs one would wait for it.
+      swiftSettings: swiftSettings + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     library(
       "Daemon",
       [
