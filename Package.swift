@@ -72,6 +72,8 @@ let package = Package(
     tests("IntakeTests", ["Intake", "Domain"]),
     tests("PluginsTests", ["Plugins", "Domain", "FGNetKernel"]),
     tests("SimulatorTests", ["Simulator", "Domain"]),
-    tests("DaemonTests", ["Daemon", "Domain", "DB", "Volumes", "Simulator"]),
+    tests(
+      "DaemonTests",
+      ["Daemon", "Domain", "DB", "Volumes", "Simulator", .product(name: "Logging", package: "swift-log")]),
   ]
 )

@@ -1,9 +1,11 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 void clinux_set_thread_name(const char *name) {
   char kept[16];
@@ -12,3 +14,5 @@ void clinux_set_thread_name(const char *name) {
 }
 
 int clinux_set_parent_death_signal(int signal) { return prctl(PR_SET_PDEATHSIG, signal); }
+
+int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

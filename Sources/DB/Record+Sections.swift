@@ -3,12 +3,21 @@ public import Domain
 extension Record {
   /// All current sections of a volume, in z order.
   public func sections(_ volume: Int64) throws(DatabaseError) -> [SectionRow] {
+    try sectionRows(volume, z: nil)
+  }
+
+  /// The current row of one section; nil if there is none.
+  public func section(_ volume: Int64, z: SectionNumber) throws(DatabaseError) -> SectionRow? {
+    try sectionRows(volume, z: z).first
+  }
+
+  private func sectionRows(_ volume: Int64, z: SectionNumber?) throws(DatabaseError) -> [SectionRow] {
     let result = try connection.execute(
       """
       select section_id, z, revision, state, content_sha256, source_path, height, width, bit_depth, mean_intensity,
         std_intensity, run_id, file, signature, note
-      from section where volume_id = $1 and state <> 'superseded' order by z
-      """, [.int(volume)])
+      from section where volume_id = $1 and state <> 'superseded' and ($2::integer is null or z = $2) order by z
+      """, [.int(volume), .int(optional: z.map { Int64($0) })])
     var rows: [SectionRow] = []
     for row in 0..<result.count {
       guard let state = SectionState(rawValue: try result.text(row, 3)) else {

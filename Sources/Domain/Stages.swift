@@ -27,13 +27,13 @@ extension ImageStage {
 }
 
 /// One section of a stack, as an affinity stage sees it.
-public struct StackSection: Sendable {
+public struct StackSection {
   public var z: SectionNumber
   /// Identifies the image's content (hash of the source and of the denoise stages); equal keys mean equal images.
   public var key: String
   /// Intensities 0...1, after denoising. Called at most once per evaluation, possibly never (the stage may have it cached).
-  public var image: @Sendable () throws -> Plane<Float>
-  public init(z: SectionNumber, key: String, image: @escaping @Sendable () throws -> Plane<Float>) {
+  public var image: () throws -> Plane<Float>
+  public init(z: SectionNumber, key: String, image: @escaping () throws -> Plane<Float>) {
     self.z = z
     self.key = key
     self.image = image

@@ -38,7 +38,7 @@ struct GoldenFile {
   }
 
   init(_ name: String) throws {
-    chdf5_silence_this_thread()
+    chdf5_silence()
     let file = chdf5_open_for_reading(try Self.path(name))
     defer { H5Fclose(file) }
     let root = chdf5_open_group(file, name)

@@ -143,7 +143,7 @@ import Testing
 
   @Test(arguments: [("uint8", 256.0), ("uint16", 65536.0)])
   func normalisation(_ name: String, _ levels: Double) throws {
-    chdf5_silence_this_thread()
+    chdf5_silence()
     let file = chdf5_open_for_reading(try GoldenFile.path("normalisation"))
     defer { H5Fclose(file) }
     let root = chdf5_open_group(file, "normalisation")
