@@ -223,8 +223,9 @@ struct NeuriteField {
       let start = Sample(point: sample.point, radius: 0, normal: sample.normal)
       var spine = RawPath(
         id: path.id, kind: .dendrite, key: key, role: .spine, arc: 0, step: walk.step,
-        samples: [start] + walk.points(
-          from: start, towards: side, count: count, key: key, within: box, around: obstacles))
+        samples: [start]
+          + walk.points(
+            from: start, towards: side, count: count, key: key, within: box, around: obstacles))
       spine.swellHead(count: count, radius: random.uniform(50, 130))
       spines.append(spine)
     }

@@ -44,7 +44,8 @@ struct TrunkLattice {
     let spacing = Anatomy.trunkSpacing
     let a = wander(trunk.key, 1, t)
     let b = wander(trunk.key, 2, t)
-    let p = direction * t + across * ((Double(trunk.i) + 0.5 + a) * spacing) + up * ((Double(trunk.j) + 0.5 + b) * spacing)
+    let p =
+      direction * t + across * ((Double(trunk.i) + 0.5 + a) * spacing) + up * ((Double(trunk.j) + 0.5 + b) * spacing)
     let swell = trunk.kind == .myelinated ? 0.06 : 0.16
     let radius = trunk.radius * (1 - swell + swell * ValueNoise.line(trunk.key ^ 3, t / 1300))
     return Sample(point: p, radius: radius, normal: across)

@@ -12,7 +12,8 @@ struct Walk {
   ///
   /// Nothing outside of the reach of `box` has a say, so any part of the walk that comes into `box` is the same whatever box.
   func points(
-    from start: Sample, towards heading: Vector, count: Int, key: UInt64, within box: Box, around obstacles: ObstacleGrid
+    from start: Sample, towards heading: Vector, count: Int, key: UInt64, within box: Box,
+    around obstacles: ObstacleGrid
   ) -> [Sample] {
     var random = RandomStream(key: Hash.mix(key))
     var samples: [Sample] = []
