@@ -60,6 +60,10 @@ public struct SegmentDiff: Sendable, Equatable {
   public struct Retirement: Sendable, Equatable {
     public var segment: SegmentID
     public var successor: SegmentID?
+    public init(segment: SegmentID, successor: SegmentID?) {
+      self.segment = segment
+      self.successor = successor
+    }
   }
 
   public init(_ input: Input) {

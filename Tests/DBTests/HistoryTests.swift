@@ -22,6 +22,25 @@ import Testing
     }
     #expect(try history.volume.finalTables() == ordered.finalTables(), "seed \(seed)")
   }
+
+  /// The histories above would prove little if some kind of change never happened in them.
+  @Test func everyKindOfChangeOccurs() throws {
+    var kinds = Set<String>()
+    var reasons = Set<String>()
+    for seed in 1...4 as ClosedRange<UInt64> {
+      var history = try History(seed: seed)
+      for _ in 0..<10 { try history.step() }
+      let connection = history.volume.database.connection
+      for row in try connection.execute("select distinct event from lineage_event").table(columns: 1) {
+        kinds.formUnion(row)
+      }
+      for row in try connection.execute("select distinct reason from fragment_history").table(columns: 1) {
+        reasons.formUnion(row)
+      }
+    }
+    #expect(kinds == ["born", "grown", "merged", "split", "revised", "settled"])
+    #expect(reasons == ["superseded", "reassigned"])
+  }
 }
 
 struct History {
