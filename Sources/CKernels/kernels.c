@@ -187,6 +187,16 @@ void ck_sigmoid_plane(const float *logits, int w, int c, int channel, float *out
   ck_parallel(oh, chunk_of(oh, 16), sigmoid_plane_task, &s);
 }
 
+int ck_all_finite(const float *x, size_t n) {
+  uint32_t faults = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t bits;
+    memcpy(&bits, x + i, sizeof bits);
+    faults |= (bits & 0x7F800000) == 0x7F800000;
+  }
+  return faults == 0;
+}
+
 static void sigmoid_task(const void *p, long first, long last) {
   const struct arguments *s = p;
   table->sigmoid_items(s->out, first, last);

@@ -67,7 +67,9 @@ public final class FGNet {
         Int32(width))
       count = height * width
     }
-    guard values.allSatisfy(\.isFinite) else { throw .notFinite(what: "the network's output for section \(key)") }
+    guard ck_all_finite(values, values.count) == 1 else {
+      throw .notFinite(what: "the network's output for section \(key)")
+    }
     return FloatPlane(height: height, width: width, values: values)
   }
 

@@ -17,11 +17,14 @@ final class Linear {
     bias = try weights("\(key).bias")
   }
 
-  /// out (rows, outputs) <- beta * out + in (rows, inputs) * weight; no bias.
-  func run(_ input: UnsafePointer<Float>, rows: Int, into out: UnsafeMutablePointer<Float>, adding: Bool = false) {
+  /// Rows [outRow...] of out (n, outputs) <- (adding ? out : 0) + rows [row...] of input (n, inputs) * weight; no bias.
+  func run(
+    _ input: Tensor, from row: Int = 0, rows: Int, into out: Tensor, at outRow: Int = 0, adding: Bool = false
+  ) {
+    precondition(row + rows <= input.count / inputs && outRow + rows <= out.count / outputs)
     multiply(
-      input, inputs, weight.data, inputs, transposed: true, out, outputs, m: rows, n: outputs, k: inputs,
-      beta: adding ? 1 : 0)
+      input.data + row * inputs, inputs, weight.data, inputs, transposed: true, out.data + outRow * outputs, outputs,
+      m: rows, n: outputs, k: inputs, beta: adding ? 1 : 0)
     meter.count(rows * inputs * outputs)
   }
 }

@@ -140,7 +140,7 @@ final class Modules {
     let d1 = try block("refined.rs1")(upsample(convolution("refined.red1")(d2), adding: fine1))
     let logits = try convolution("refined.head")(d1)
     if meter.traces {
-      let full = try Tensor(logits.height, logits.width, logits.channels, Array(logits.values))
+      let full = try Tensor(logits.height, logits.width, logits.channels, logits.array())
       ck_sigmoid(full.data, Int32(full.count))
       meter.report("A_r", full)
     }

@@ -1,3 +1,5 @@
+internal import CKernels
+
 /// Where a network's weights come from.
 public protocol WeightsSource {
   /// For error messages: the file, or what stands in for it.
@@ -35,7 +37,7 @@ struct Weights {
   func callAsFunction(_ key: String) throws(KernelError) -> [Float] {
     guard let spec = specs[key] else { preconditionFailure("\(key) is not a tensor of the architecture") }
     let values = try source.values(of: spec)
-    guard values.allSatisfy(\.isFinite) else { throw .notFinite(what: "\(key) of \(source.name)") }
+    guard ck_all_finite(values, values.count) == 1 else { throw .notFinite(what: "\(key) of \(source.name)") }
     return values
   }
 
@@ -75,7 +77,12 @@ public struct FormulaWeights: WeightsSource {
   public func values(of spec: TensorSpec) -> [Float] {
     let (scale, offset) = Self.range(spec)
     let start = starts[spec.key] ?? 0
-    return (0..<spec.count).map { Float(offset + scale * Self.uniform(seed: seed, index: start + UInt64($0))) }
+    return [Float](unsafeUninitializedCapacity: spec.count) { buffer, count in
+      while count < spec.count {
+        buffer[count] = Float(offset + scale * Self.uniform(seed: seed, index: start + UInt64(count)))
+        count += 1
+      }
+    }
   }
 
   private static func range(_ spec: TensorSpec) -> (scale: Double, offset: Double) {

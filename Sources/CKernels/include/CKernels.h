@@ -87,6 +87,8 @@ void ck_softmax(float *x, int n, int c, float scale);
 void ck_unsure(const float *logits, float *out, int n, int c);
 /// out (oh, ow) <- sigmoid of channel `channel` of the top left of logits (h, w, c).
 void ck_sigmoid_plane(const float *logits, int w, int c, int channel, float *out, int oh, int ow);
+/// 1 if none of x (n) is NaN or infinite, else 0.
+int ck_all_finite(const float *x, size_t n);
 /// x (n), in place.
 void ck_sigmoid(float *x, int n);
 
