@@ -12,13 +12,14 @@ public struct Fgnetd: ParsableCommand {
     version: Version.current,
     subcommands: [
       RunCommand.self, IngestCommand.self, StatusCommand.self, CheckConfigCommand.self, FinishCommand.self,
-      DeclareMissingCommand.self, WaitCommand.self, SQLCommand.self, ExportCommand.self, EvaluateCommand.self,
-      //SIM
+      DeclareMissingCommand.self, WaitCommand.self, SQLCommand.self, ExportCommand.self, EvaluateCommand.self, RenderCommand.self,
+      SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}
 
   /// Runs the command line; every failure is one line on standard error and an exit status.
   public static func start() -> Never {
+    ProcessorChoice.applyToLibraries()
     do {
       var command = try parseAsRoot()
       try command.run()
