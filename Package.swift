@@ -41,11 +41,11 @@ let package = Package(
     // C of our own.
     .target(name: "CLinux", cSettings: kernelSettings),
     .target(name: "CKernels", cSettings: kernelSettings),
-    .target(name: "CImages", dependencies: ["CTIFF", "CPNG"], cSettings: kernelSettings),
+    .target(name: "CVolumes", dependencies: ["CTIFF", "CPNG", "CHDF5"], cSettings: kernelSettings),
 
     library("Domain", []),
     library("FGNetKernel", ["COpenBLAS", "CKernels", "CHDF5"]),
-    library("Volumes", ["Domain", "CHDF5", "CImages", "CCrypto"]),
+    library("Volumes", ["Domain", "CHDF5", "CVolumes", "CCrypto"]),
     library("DB", ["Domain", "CPostgres", "CCrypto", "CLinux"], resources: [.embedInCode("Migrations")]),
     library("Intake", ["Domain", "CLinux"]),
     library("Plugins", ["Domain", "FGNetKernel", "CKernels"]),

@@ -1,4 +1,5 @@
 import CHDF5
+import CVolumes
 import Glibc
 
 /// An HDF5 file being written under a temporary name. Ids inside it are closed with it.
@@ -19,9 +20,10 @@ struct H5Output {
     try context.check(H5Pset_file_locking(access.raw, false, true))
     let creation = try H5ID(H5Pcreate(chdf5_class_file_create()), context)
     try context.check(H5Pset_obj_track_times(creation.raw, false))
-    let raw = H5Fcreate(temporary, chdf5_truncate(), creation.raw, access.raw)
+    var number: Int32 = 0
+    let raw = cvolumes_h5_create(temporary, creation.raw, access.raw, &number)
     if raw < 0 {
-      let failure = context.failure()
+      let failure = number == 0 ? context.failure() : VolumeError.writing(path, number: number)
       unlink(temporary)
       throw failure
     }
@@ -30,24 +32,31 @@ struct H5Output {
     self.raw = raw
   }
 
+  /// - Throws: When a write has failed. HDF5 itself does not notice (see `SafeDriver.h`), so this is asked after each
+  ///   larger step, and at the end.
+  func checkWrites() throws(VolumeError) {
+    let number = cvolumes_h5_write_error(raw)
+    if number != 0 { throw .writing(context.path, number: number) }
+  }
+
   /// Writes everything to the file and closes it.
   func finish() throws(VolumeError) {
-    guard H5Fflush(raw, H5F_SCOPE_GLOBAL) >= 0 else {
-      let failure = context.failure()
+    do throws(VolumeError) {
+      try context.check(H5Fflush(raw, H5F_SCOPE_GLOBAL))
+      try checkWrites()
+    } catch {
       abandon()
-      throw failure
+      throw error
     }
-    guard H5Fclose(raw) >= 0 else {
-      let failure = context.failure()
-      abandon()
-      throw failure
+    let number = cvolumes_h5_close(raw)
+    guard number == 0 else {
+      unlink(temporary)
+      throw .writing(context.path, number: number)
     }
   }
 
-  /// Closes and removes the file. Its space is given back first: HDF5 can only close a file whose cached
-  /// blocks it can still write.
+  /// Closes and removes the file.
   func abandon() {
-    truncate(temporary, 0)
     H5Fclose(raw)
     unlink(temporary)
   }

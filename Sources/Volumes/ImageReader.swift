@@ -1,4 +1,4 @@
-import CImages
+import CVolumes
 import Domain
 
 /// Reads the image of one section.

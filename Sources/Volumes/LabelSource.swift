@@ -1,5 +1,5 @@
 import CHDF5
-import CImages
+import CVolumes
 public import Domain
 import Glibc
 

@@ -65,6 +65,7 @@ public final class LabelVolumeWriter {
       do throws(VolumeError) {
         try H5Writer(context: context, place: dataset).writePlane(
           written, of: dataset, .u64, height: height, width: width, plane.storage)
+        try output?.checkWrites()
       } catch {
         giveUp()
         throw error

@@ -1,4 +1,4 @@
-import CImages
+import CVolumes
 public import Domain
 import Glibc
 

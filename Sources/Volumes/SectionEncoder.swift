@@ -7,8 +7,9 @@ struct SectionEncoder {
   static let chunk = 256
   static let listChunk = 1 << 16
 
-  let context: H5Context
-  let root: hid_t
+  let output: H5Output
+  private var context: H5Context { output.context }
+  private var root: hid_t { output.raw }
 
   func encode(_ products: SectionProducts) throws(VolumeError) {
     let writer = H5Writer(context: context, place: root)
@@ -37,6 +38,7 @@ struct SectionEncoder {
   ) throws(VolumeError) {
     try writer.write(
       name, element, [plane.height, plane.width], plane.storage, chunk: [Self.chunk, Self.chunk])
+    try output.checkWrites()
   }
 
   private func encode(_ affinities: AffinitySection, _ writer: H5Writer) throws(VolumeError) {
@@ -47,6 +49,7 @@ struct SectionEncoder {
     if height == 0 || width == 0 { return }
     for (i, plane) in [affinities.z, affinities.y, affinities.x].enumerated() {
       try writer.writePlane(i, of: dataset.raw, .u8, height: height, width: width, plane.storage)
+      try output.checkWrites()
     }
   }
 

@@ -24,7 +24,7 @@ public struct SectionStore: Sendable {
     try HDF5.enter { () throws(VolumeError) in
       let output = try H5Output(path)
       do throws(VolumeError) {
-        try SectionEncoder(context: output.context, root: output.raw).encode(products)
+        try SectionEncoder(output: output).encode(products)
       } catch {
         output.abandon()
         throw error

@@ -1,4 +1,4 @@
-import CImages
+import CVolumes
 
 /// Room for a message from the C helpers.
 struct CMessage: ~Copyable {

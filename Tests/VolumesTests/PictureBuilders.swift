@@ -112,10 +112,10 @@ enum PNGBuilder {
     var out: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
     out += chunk("IHDR", big(UInt32(width)) + big(UInt32(height)) + [bits, colour, 0, 0, 0])
     if colour == 3 { out += chunk("PLTE", [0, 0, 0, 255, 0, 0]) }
-    let raw = rows.flatMap { [0] + $0 }
+    let raw = rows.flatMap { (row: [UInt8]) -> [UInt8] in [0] + row }
     let length = UInt16(raw.count)
-    let stored: [UInt8] =
-      [0x78, 0x01, 1, UInt8(length & 255), UInt8(length >> 8), UInt8(~length & 255), UInt8(~length >> 8)] + raw
+    let sizes = [length, ~length].flatMap { (size: UInt16) -> [UInt8] in [UInt8(size & 255), UInt8(size >> 8)] }
+    let stored: [UInt8] = [0x78, 0x01, 1] + sizes + raw
     return out + chunk("IDAT", stored + big(adler(raw))) + chunk("IEND", [])
   }
 

@@ -1,4 +1,4 @@
-#include "CImages.h"
+#include "Pictures.h"
 
 #include <errno.h>
 #include <png.h>
