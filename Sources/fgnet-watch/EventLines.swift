@@ -22,6 +22,9 @@ struct EventLines {
     pending.append(UInt8(ascii: "\n"))
   }
 
+  /// Enough has been collected for a call of its own.
+  var isLong: Bool { pending.count > 32_768 }
+
   mutating func flush() throws(WatchFailure) {
     var done = 0
     while done < pending.count {

@@ -33,29 +33,26 @@ final class Watcher {
     lines.add("ready")
     try lines.flush()
     while true {
-      var handled = 0
-      while let event = inotifytools_next_event(0) {
+      // The library knows seconds only, and 0 means for ever; but it returns as soon as something happens, and whatever was
+      // read is printed before it is asked to wait.
+      if let event = inotifytools_next_event(1) {
         handle(event)
-        handled += 1
-        if handled % 512 == 0 { try lines.flush() }
-        if roots.isEmpty { break }
+        if roots.isEmpty || lines.isLong || !isReadable(descriptor) { try lines.flush() }
+      } else {
+        try lines.flush()
       }
-      try lines.flush()
       if roots.isEmpty { throw WatchFailure("every watched folder is gone", status: 3) }
-      if try !waitForMore() { return }
+      if isReadable(0), try !parentIsThere() { return }
     }
   }
 
-  /// Waits for events; false when standard input has ended.
-  private func waitForMore() throws(WatchFailure) -> Bool {
-    var files = [
-      pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: 0, events: Int16(POLLIN), revents: 0),
-    ]
-    guard poll(&files, 2, -1) >= 0 else {
-      if errno == EINTR { return true }
-      throw .call("waiting failed", errno)
-    }
-    guard files[1].revents != 0 else { return true }
+  private func isReadable(_ descriptor: Int32) -> Bool {
+    var file = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&file, 1, 0) > 0
+  }
+
+  /// False when standard input has ended: the parent is gone, or wants no more.
+  private func parentIsThere() throws(WatchFailure) -> Bool {
     var ignored = [UInt8](repeating: 0, count: 256)
     let got = read(0, &ignored, ignored.count)
     return got > 0 || (got < 0 && errno == EINTR)
