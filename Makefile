@@ -1,8 +1,6 @@
 # The two commands: `make demo` and `make test`. Everything else serves them or an installation.
 SHELL := /bin/bash
-CONFIGURATION ?= release
-SWIFT_BUILD = swift build -c $(CONFIGURATION)
-BIN = .build/$(CONFIGURATION)
+BIN = .build/release
 DATA ?= ../shared/data
 
 .PHONY: all build demo test test-data lint layers dependencies fmt clean install
@@ -13,7 +11,7 @@ dependencies:
 	@tools/install-dependencies.sh
 
 build: dependencies
-	$(SWIFT_BUILD)
+	swift build -c release
 
 # SECTIONS=folder takes a folder of images; LABELS=folder adds scores.
 demo: build
@@ -26,8 +24,8 @@ layers:
 	@tools/check-layers.py
 
 test: dependencies lint layers
-	$(SWIFT_BUILD) --build-tests
-	swift test -c $(CONFIGURATION) --skip-build
+	swift build --build-tests
+	swift test --skip-build
 
 # Checks on real sections, which are not part of the project (tools/test-data.sh says how DATA is laid out).
 test-data: build

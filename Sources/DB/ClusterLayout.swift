@@ -63,18 +63,23 @@ struct ClusterLayout: Sendable {
     }
   }
 
-  /// Makes the cluster beside its place and moves it there, so that a half-made one is never used.
+  /// Makes the cluster beside its place and moves it there, so that a half-made one is never used. One program at a time;
+  /// an initdb that outlived its program works in a directory of its own name, which is removed.
   func initialise(_ installation: PostgresInstallation, _ user: ServerUser?) throws(DatabaseError) {
-    let fresh = directory + "/data.new"
-    for leftover in [fresh, data] where FileManager.default.fileExists(atPath: leftover) {
-      if leftover == data, ((try? FileManager.default.contentsOfDirectory(atPath: data)) ?? []).isEmpty == false {
-        throw .cluster("\(data) is not a PostgreSQL cluster and not empty: move it away")
-      }
-      do {
-        try FileManager.default.removeItem(atPath: leftover)
-      } catch {
-        throw .cluster("\(leftover) cannot be removed: \(Self.lastFault)")
-      }
+    let lock = open(directory + "/initdb.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard lock >= 0, flock(lock, LOCK_EX) == 0 else {
+      throw .cluster("\(directory)/initdb.lock cannot be locked: \(Self.lastFault)")
+    }
+    defer { close(lock) }
+    guard dataVersion == nil else { return }
+    let fresh = directory + "/data.new-\(getpid())"
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+    for name in names.sorted() where name.hasPrefix("data.new") {
+      // What an orphaned initdb makes while it is removed goes at the next start.
+      try? FileManager.default.removeItem(atPath: directory + "/" + name)
+    }
+    if FileManager.default.fileExists(atPath: data), rmdir(data) != 0 {
+      throw .cluster("\(data) is not a PostgreSQL cluster and not empty: move it away")
     }
     let run = try ChildProcess.capture(
       installation.binaries + "/initdb",

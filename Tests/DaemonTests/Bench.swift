@@ -39,7 +39,10 @@ final class Bench {
     volume = try SimulatedVolume(options)
   }
 
-  deinit { try? FileManager.default.removeItem(atPath: folder) }
+  deinit {
+    try? EmbeddedCluster(directory: configuration.stateDirectory + "/postgres").stop()
+    try? FileManager.default.removeItem(atPath: folder)
+  }
 
   /// Writes a section as the microscope would; returns what the intake would offer.
   @discardableResult

@@ -188,7 +188,7 @@ final class DaemonCore {
 
   private func writeStatus(_ pending: Int, _ isBusy: Bool) {
     let now = ProcessInfo.processInfo.systemUptime
-    let isIdle = !isBusy && offers.isEmpty && refusals.isEmpty && pending == 0
+    let isIdle = !isBusy && offers.isEmpty && refusals.isEmpty
     guard isIdle != wasIdle || now - statusWritten > 0.5 else { return }
     statusWritten = now
     wasIdle = isIdle
