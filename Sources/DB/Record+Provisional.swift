@@ -4,9 +4,10 @@ extension Record {
   /// Shows a section before it is final: its rows replace its provisional rows.
   ///
   /// Each connected piece joins the segment below that its accepted edges name (a live one before a provisional one,
-  /// then the smallest id) and never joins two segments; otherwise it is a provisional segment of its own. Edges are used,
-  /// not stored; ends that are not there any more are ignored.
-  /// - Returns: false, and nothing changed, if the section has final rows: those stay visible until final ones replace them.
+  /// then the smallest id) and never joins two segments; otherwise it is a provisional segment of its own. Edges are
+  /// used, not stored; ends that are not there any more are ignored.
+  /// - Returns: false, and nothing changed, if the section has final rows: those stay visible until final ones
+  ///   replace them.
   @discardableResult
   public func commitProvisional(volume: Int64, run: Int64, _ commit: SectionCommit) throws(DatabaseError) -> Bool {
     try validate(commit)

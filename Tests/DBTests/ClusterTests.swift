@@ -32,8 +32,8 @@ import Testing
       try connection.script("create table public.kept (a integer); insert into public.kept values (1)")
       let facts = try connection.execute(
         """
-        select current_setting('listen_addresses'), current_setting('server_encoding'), current_setting('data_checksums'),
-          current_setting('lc_collate')
+        select current_setting('listen_addresses'), current_setting('server_encoding'),
+          current_setting('data_checksums'), current_setting('lc_collate')
         """)
       #expect(try facts.table(columns: 4) == [["", "UTF8", "on", "C"]])
       var info = stat()
