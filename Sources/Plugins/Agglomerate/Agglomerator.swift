@@ -18,7 +18,8 @@ public import Domain
 /// Segments are the union over decisions of many windows. Each window errs in its own way, and the union has the false
 /// merges of all of them. So a section is decided by three windows, and an edge is accepted if all three accept it:
 /// `agreementShift` (k) sections apart, they cover s-W ... s+L-k, s-W+k/2 ... s+L-k/2 and s-W+k ... s+L. On 20 sections
-/// of `ac4` this took the loss against deciding all at once from 0.02 to 0.11 bits of VOI to 0.01 to 0.02.
+/// of `ac4` with the affinities of a half-trained network (quantile 75 of maxima, threshold 0.7) all at once had VOI 0.793,
+/// one window of 8 and 8 sections 0.902, three of them 4 apart 0.805. With better affinities all three were within 0.01.
 public struct Agglomerator: AgglomerateStage {
   public let options: AgglomeratorOptions
 
