@@ -8,6 +8,7 @@ struct AgglomeratorTests {
   static func options(_ variant: Int, threshold: Double = 0.5) -> AgglomeratorOptions {
     var options = AgglomeratorOptions()
     options.threshold = threshold
+    options.quantile = 50
     switch variant {
     case 0: options.scoring = .mean
     case 1: options.initialiseWithMaximum = true
@@ -133,7 +134,7 @@ struct AgglomeratorTests {
 
   @Test("windowed decisions are as good as all at once, on noisy affinities", arguments: [1, 2] as [UInt64])
   func windowed(_ seed: UInt64) throws {
-    let simulation = Simulation(depth: 20, side: 44, cells: 24, noise: 1.2, seed: seed)
+    let simulation = Simulation(depth: 30, side: 40, cells: 28, noise: 1.2, seed: seed)
     let (graphs, sections) = try simulation.graphs()
     var options = AgglomeratorOptions()
     options.initialiseWithMaximum = false
@@ -152,6 +153,7 @@ struct AgglomeratorTests {
     var options = Self.options(2)
     options.lookBehind = 2
     options.lookAhead = 1
+    options.agreementShift = 1
     let agglomerator = try Agglomerator(options)
     let stack = Self.stack(sections: 9, fragments: 20, edges: 50, seed: 5, levels: 100)
     let other = Self.stack(sections: 9, fragments: 20, edges: 50, seed: 6, levels: 100)
@@ -167,8 +169,51 @@ struct AgglomeratorTests {
     let alone = try agglomerator.decide(2..<3, in: Array(stack[2...5]))
     #expect(alone == [whole[4]])
     // A window may serve several sections.
-    let two = try agglomerator.decide(1..<3, in: Array(stack[2...5]))
-    #expect(two.count == 2 && two[1] == whole[4])
+    let two = try agglomerator.decide(1..<3, in: Array(stack[1...5]))
+    #expect(two.count == 2)
+    #expect(two.map(\.count) == [stack[2].edges.count, stack[3].edges.count])
+  }
+
+  @Test("an edge is accepted if all three windows accept it", arguments: [0, 2])
+  func agreement(_ variant: Int) throws {
+    var options = Self.options(variant, threshold: 0.4)
+    options.lookBehind = 4
+    options.lookAhead = 3
+    options.agreementShift = 2
+    let stack = Self.stack(sections: 12, fragments: 25, edges: 70, seed: 9, levels: 100)
+    let agreed = try Agglomerator(options).agglomerate(stack)
+    var windows: [[[EdgeDecision]]] = []
+    for offset in 0...2 {
+      // The window s - 4 + offset ... s + 1 + offset, by itself.
+      var alone = options
+      alone.agreementShift = 0
+      alone.lookBehind = 4 - offset
+      alone.lookAhead = 1 + offset
+      windows.append(try Agglomerator(alone).agglomerate(stack))
+    }
+    var differing = 0
+    for section in stack.indices {
+      for edge in agreed[section].indices {
+        let ones = windows.map { $0[section][edge] }
+        let accepted = ones.allSatisfy(\.accepted)
+        #expect(agreed[section][edge].accepted == accepted)
+        #expect(agreed[section][edge].score == ones.filter { $0.accepted == accepted }.map(\.score).min())
+        if Set(ones.map(\.accepted)).count == 2 { differing += 1 }
+      }
+    }
+    #expect(differing > 0)
+  }
+
+  @Test("sections given beyond the window are not looked at")
+  func tooMuch() throws {
+    var options = Self.options(2)
+    options.lookBehind = 3
+    options.lookAhead = 2
+    let stack = Self.stack(sections: 12, fragments: 20, edges: 50, seed: 5, levels: 100)
+    let agglomerator = try Agglomerator(options)
+    let exact = try agglomerator.decide(3..<4, in: Array(stack[2...7]))
+    #expect(try agglomerator.decide(5..<6, in: stack) == exact)
+    #expect(try agglomerator.decide(5..<5, in: stack) == [])
   }
 
   @Test("a decided section at the bottom of its window still decides its edges down")

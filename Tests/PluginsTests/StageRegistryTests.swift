@@ -45,7 +45,8 @@ struct StageRegistryTests {
     let agglomerate = try registry.agglomerate(
       named: "windowed",
       options: [
-        "scoring": .string("mean"), "look_ahead": .int(2), "look_behind": .int(3), "quantile": .int(75),
+        "scoring": .string("mean"), "look_ahead": .int(2), "look_behind": .int(3), "agreement_shift": .int(1),
+        "quantile": .int(75),
         "init_with_max": .bool(false), "threshold": .double(0.25), "dust_size": .int(5), "dust_threshold": .double(0),
       ], path: "a")
     #expect(agglomerate.lookAhead == 2 && agglomerate.lookBehind == 3)
@@ -54,6 +55,7 @@ struct StageRegistryTests {
     options.scoring = .mean
     options.lookAhead = 2
     options.lookBehind = 3
+    options.agreementShift = 1
     options.quantile = 75
     options.initialiseWithMaximum = false
     options.threshold = 0.25

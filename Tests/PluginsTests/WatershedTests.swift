@@ -24,6 +24,14 @@ struct WatershedTests {
     return AffinitySection(z: plane(), y: plane(), x: plane())
   }
 
+  /// Every regional maximum is a seed, as in the naive twin.
+  static func everyMaximum() throws -> SeededWatershed {
+    var options = SeededWatershedOptions()
+    options.seedDistance = 0
+    options.minimumSize = 0
+    return try SeededWatershed(options)
+  }
+
   static func around(_ p: Int, _ height: Int, _ width: Int) -> [Int] {
     var out: [Int] = []
     if p >= width { out.append(p - width) }
@@ -127,7 +135,7 @@ struct WatershedTests {
   @Test("seeds and flood equal their definitions", arguments: shapes, [1, 2, 3, 4] as [UInt64])
   func twin(_ shape: (Int, Int), _ seed: UInt64) throws {
     let affinities = Self.affinities(shape.0, shape.1, seed: seed)
-    let watershed = try SeededWatershed()
+    let watershed = try Self.everyMaximum()
     let levels = watershed.boundaryLevels(affinities)
     let (seeds, count) = Self.naiveSeeds(try watershed.squaredDistance(levels))
     var placed = Plane<UInt32>(height: shape.0, width: shape.1, repeating: 0)
@@ -194,10 +202,13 @@ struct WatershedTests {
   @Test("fewer seeds with distance or smoothing")
   func fewerSeeds() throws {
     let affinities = Self.affinities(90, 80, seed: 2, levels: 200)
-    let plain = try SeededWatershed().fragments(of: affinities).count
+    let plain = try Self.everyMaximum().fragments(of: affinities).count
     var apart = SeededWatershedOptions()
     apart.seedDistance = 4
+    apart.minimumSize = 0
     var smooth = SeededWatershedOptions()
+    smooth.seedDistance = 0
+    smooth.minimumSize = 0
     smooth.seedSmoothing = 2
     let counts = try [apart, smooth].map { try SeededWatershed($0).fragments(of: affinities).count }
     #expect(plain > 20)
@@ -241,8 +252,9 @@ struct WatershedTests {
   @Test("dropped fragments leave 0, the others stay as they were")
   func dropped() throws {
     let affinities = Self.affinities(50, 48, seed: 4, levels: 200)
-    let all = try SeededWatershed().fragments(of: affinities)
+    let all = try Self.everyMaximum().fragments(of: affinities)
     var options = SeededWatershedOptions()
+    options.seedDistance = 0
     options.minimumSize = 20
     options.smallFragments = .drop
     let kept = try SeededWatershed(options).fragments(of: affinities)

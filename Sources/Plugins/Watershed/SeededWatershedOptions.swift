@@ -12,11 +12,11 @@ public struct SeededWatershedOptions: StageOptions {
   public var threshold = 0.5
   /// Pixels; 0: every regional maximum of the distance is a seed. More: only pixels that are the largest of the square
   /// of 2 seedDistance + 1 around them.
-  public var seedDistance = 0
+  public var seedDistance = 2
   /// Pixels; deviation of a Gaussian on the distance before seeds are looked for. 0: none.
   public var seedSmoothing = 0.0
   /// Pixels; 0 or 1: fragments of any size.
-  public var minimumSize = 0
+  public var minimumSize = 30
   public var smallFragments = SmallFragments.merge
 
   public init() {}
@@ -28,13 +28,13 @@ public struct SeededWatershedOptions: StageOptions {
       "threshold", .double(0.002...1), default: .double(0.5),
       "Boundary value (1 - mean of the y and x affinities) below which a pixel is inside a fragment."),
     OptionDescription(
-      "seed_distance", .int(0...100), default: .int(0),
+      "seed_distance", .int(0...100), default: .int(2),
       "Pixels; seeds are the largest distances within this radius. 0: every regional maximum."),
     OptionDescription(
       "seed_smoothing", .double(0...20), default: .double(0),
       "Pixels; deviation of a Gaussian on the distance before seeds are looked for. 0: none."),
     OptionDescription(
-      "minimum_size", .int(0...1_000_000), default: .int(0), "Pixels; smaller fragments are merged or dropped."),
+      "minimum_size", .int(0...1_000_000), default: .int(30), "Pixels; smaller fragments are merged or dropped."),
     OptionDescription(
       "small_fragments", .choice(SmallFragments.allCases.map(\.rawValue)), default: .string("merge"),
       "What becomes of fragments under minimum_size: merge into the ones around, or drop (label 0)."),
