@@ -49,7 +49,10 @@ let package = Package(
     library("DB", ["Domain", "CPostgres", "CCrypto", "CLinux"], resources: [.embedInCode("Migrations")]),
     library("Intake", ["Domain", "CLinux"]),
     library("Plugins", ["Domain", "FGNetKernel", "CKernels"]),
-    library("Simulator", ["Domain"]),
+    .target(
+      name: "Simulator", dependencies: ["Domain"],
+      // A section of pixels at -O0 takes a minute; every test that needs one would wait for it.
+      swiftSettings: swiftSettings + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     library(
       "Daemon",
       [
@@ -69,6 +72,8 @@ let package = Package(
     tests("IntakeTests", ["Intake", "Domain"]),
     tests("PluginsTests", ["Plugins", "Domain", "FGNetKernel"]),
     tests("SimulatorTests", ["Simulator", "Domain"]),
-    tests("DaemonTests", ["Daemon", "Domain", "DB", "Volumes", "Simulator"]),
+    tests(
+      "DaemonTests",
+      ["Daemon", "Domain", "DB", "Volumes", "Simulator", .product(name: "Logging", package: "swift-log")]),
   ]
 )

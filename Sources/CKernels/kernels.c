@@ -1,1 +1,207 @@
-#include "CKernels.h"
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "table.h"
+
+static const struct ck_table *table;
+static int isa_in_use = -1;
+
+static const struct ck_table *table_of(int isa) {
+#if defined(__x86_64__)
+  if (isa == CK_AVX512) return &ck_table_avx512;
+  if (isa == CK_AVX2) return &ck_table_avx2;
+#endif
+  (void)isa;
+  return &ck_table_baseline;
+}
+
+int ck_best_isa(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const int fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (fma && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    return CK_AVX512;
+  if (fma) return CK_AVX2;
+#endif
+  return CK_BASELINE;
+}
+
+int ck_use_isa(int isa) {
+  const int best = ck_best_isa();
+  isa_in_use = isa < best ? isa : best;
+  table = table_of(isa_in_use);
+  return isa_in_use;
+}
+
+__attribute__((constructor)) static void choose_isa(void) { ck_use_isa(CK_AVX512); }
+
+int ck_isa(void) { return isa_in_use; }
+
+float *ck_allocate(size_t count) {
+  const size_t huge = 2 << 20, bytes = (count * sizeof(float) + 63) / 64 * 64;
+  void *memory = NULL;
+  const size_t alignment = bytes >= 2 * huge ? huge : 64;
+  if (posix_memalign(&memory, alignment, bytes ? bytes : 64) != 0) return NULL;
+  if (alignment == huge) madvise(memory, bytes, MADV_HUGEPAGE);
+  return memory;
+}
+
+void ck_free(float *memory) { free(memory); }
+
+float *ck_scratch(size_t count) {
+  float *memory = ck_allocate(count);
+  if (memory) return memory;
+  fprintf(stderr, "out of memory: %zu bytes of scratch\n", count * sizeof(float));
+  abort();
+}
+
+size_t ck_conv_packed_size(int out_c, int in_c, int planes, int k) {
+  const size_t width = (size_t)(out_c + table->vector - 1) / table->vector * table->vector;
+  return width * ((size_t)in_c * planes * k * k + 1);
+}
+
+void ck_conv_pack(const float *weight, const float *bias, int out_c, int in_c, int planes, int k, float *packed) {
+  const int vector = table->vector, total = (out_c + vector - 1) / vector, taps = planes * k * k;
+  memset(packed, 0, ck_conv_packed_size(out_c, in_c, planes, k) * sizeof(float));
+  if (bias) memcpy(packed, bias, out_c * sizeof(float));
+  float *to = packed + (size_t)total * vector;
+  for (int first = 0; first < total;) {
+    const int vectors = ck_block(total - first, table->max_block);
+    for (int tap = 0; tap < taps; tap++)
+      for (int i = 0; i < in_c; i++, to += vectors * vector)
+        for (int o = 0; o < vectors * vector && first * vector + o < out_c; o++)
+          to[o] = weight[((size_t)(first * vector + o) * in_c + i) * taps + tap];
+    first += vectors;
+  }
+}
+
+// ---- work cut over the threads -------------------------------------------------------------------------------------
+
+static long chunk_of(long count, long least) {
+  const long even = count / (4L * ck_threads());
+  return even < least ? least : even;
+}
+
+static void conv_task(const void *c, long first, long last) { table->conv_rows(c, first, last); }
+void ck_conv(const struct ck_conv *conv) { ck_parallel(conv->out_h, chunk_of(conv->out_h, 1), conv_task, conv); }
+
+static void fga_task(const void *c, long first, long last) { table->fga_rows(c, first, last); }
+void ck_fga(const struct ck_fga *fga) { ck_parallel(fga->h, chunk_of(fga->h, 1), fga_task, fga); }
+
+static void attention_task(const void *c, long first, long last) { table->attention_items(c, first, last); }
+void ck_window_attention(const struct ck_attention *a) {
+  const long items = (long)((a->h + a->window - 1) / a->window) * ((a->w + a->window - 1) / a->window) * a->heads;
+  ck_parallel(items, chunk_of(items, 1), attention_task, a);
+}
+
+// The small kernels share one argument block.
+struct arguments {
+  const float *a, *b, *c;
+  float *out;
+  int h, w, channels, flag, width;
+  float number;
+};
+
+static void upsample_task(const void *p, long first, long last) {
+  const struct arguments *s = p;
+  table->upsample_rows(s->a, s->b, s->out, s->h, s->w, s->channels, s->flag, first, last);
+}
+void ck_upsample_add(const float *in, const float *skip, float *out, int h, int w, int c, int relu) {
+  const struct arguments s = {.a = in, .b = skip, .out = out, .h = h, .w = w, .channels = c, .flag = relu};
+  ck_parallel(2L * h, chunk_of(2L * h, 2), upsample_task, &s);
+}
+
+static void max_pool_task(const void *p, long first, long last) {
+  const struct arguments *s = p;
+  table->max_pool_rows(s->a, s->out, s->w, s->channels, first, last);
+}
+void ck_max_pool(const float *in, float *out, int h, int w, int c) {
+  const struct arguments s = {.a = in, .out = out, .w = w, .channels = c};
+  ck_parallel(h / 2, chunk_of(h / 2, 2), max_pool_task, &s);
+}
+
+static void average_pool_task(const void *p, long first, long last) {
+  const struct arguments *s = p;
+  table->average_pool_rows(s->a, s->out, s->w, s->channels, first, last);
+}
+void ck_average_pool(const float *in, float *out, int h, int w, int c) {
+  const struct arguments s = {.a = in, .out = out, .w = w, .channels = c};
+  ck_parallel(h / 2, chunk_of(h / 2, 2), average_pool_task, &s);
+}
+
+static void layer_norm_task(const void *p, long first, long last) {
+  const struct arguments *s = p;
+  table->layer_norm_rows(s->a, s->b, s->c, s->out, s->channels, s->number, first, last);
+}
+void ck_layer_norm(const float *in, const float *weight, const float *bias, float *out, int n, int c, float epsilon) {
+  const struct arguments s = {.a = in, .b = weight, .c = bias, .out = out, .channels = c, .number = epsilon};
+  ck_parallel(n, chunk_of(n, 64), layer_norm_task, &s);
+}
+
+static void bias_gelu_task(const void *p, long first, long last) {
+  const struct arguments *s = p;
+  table->bias_gelu_rows(s->out, s->a, s->channels, first, last);
+}
+void ck_bias_gelu(float *x, const float *bias, int n, int c) {
+  const struct arguments s = {.a = bias, .out = x, .channels = c};
+  ck_parallel(n, chunk_of(n, 32), bias_gelu_task, &s);
+}
+
+static void bias_add_task(const void *p, long first, long last) {
+  const struct arguments *s = p;
+  table->bias_add_rows(s->a, s->b, s->out, s->channels, first, last);
+}
+void ck_bias_add(const float *in, const float *bias, float *out, int n, int c) {
+  const struct arguments s = {.a = in, .b = bias, .out = out, .channels = c};
+  ck_parallel(n, chunk_of(n, 64), bias_add_task, &s);
+}
+
+static void softmax_task(const void *p, long first, long last) {
+  const struct arguments *s = p;
+  table->softmax_rows(s->out, s->channels, s->number, first, last);
+}
+void ck_softmax(float *x, int n, int c, float scale) {
+  const struct arguments s = {.out = x, .channels = c, .number = scale};
+  ck_parallel(n, chunk_of(n, 8), softmax_task, &s);
+}
+
+static void unsure_task(const void *p, long first, long last) {
+  const struct arguments *s = p;
+  table->unsure_items(s->a, s->out, s->channels, first, last);
+}
+void ck_unsure(const float *logits, float *out, int n, int c) {
+  const struct arguments s = {.a = logits, .out = out, .channels = c};
+  ck_parallel(n, chunk_of(n, 1024), unsure_task, &s);
+}
+
+static void sigmoid_plane_task(const void *p, long first, long last) {
+  const struct arguments *s = p;
+  table->sigmoid_plane_rows(s->a, s->w, s->channels, s->flag, s->out, s->width, first, last);
+}
+void ck_sigmoid_plane(const float *logits, int w, int c, int channel, float *out, int oh, int ow) {
+  const struct arguments s = {.a = logits, .out = out, .w = w, .channels = c, .flag = channel, .width = ow};
+  ck_parallel(oh, chunk_of(oh, 16), sigmoid_plane_task, &s);
+}
+
+int ck_all_finite(const float *x, size_t n) {
+  uint32_t faults = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t bits;
+    memcpy(&bits, x + i, sizeof bits);
+    faults |= (bits & 0x7F800000) == 0x7F800000;
+  }
+  return faults == 0;
+}
+
+static void sigmoid_task(const void *p, long first, long last) {
+  const struct arguments *s = p;
+  table->sigmoid_items(s->out, first, last);
+}
+void ck_sigmoid(float *x, int n) {
+  const struct arguments s = {.out = x};
+  ck_parallel(n, chunk_of(n, 4096), sigmoid_task, &s);
+}

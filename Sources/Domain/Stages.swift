@@ -15,19 +15,25 @@ public protocol ImageStage: Sendable {
   var name: String { get }
   /// Pixels around a pixel that its result depends on.
   var halo: Int { get }
+  /// A crop of a section handed to the stage begins at multiples of this in y and x (1: anywhere).
+  var alignment: Int { get }
   /// Everything the result depends on besides the image (name, version, options), for provenance and caching.
   var fingerprint: String { get }
   func apply(_ image: Plane<Float>) throws(StageError) -> Plane<Float>
 }
 
+extension ImageStage {
+  public var alignment: Int { 1 }
+}
+
 /// One section of a stack, as an affinity stage sees it.
-public struct StackSection: Sendable {
+public struct StackSection {
   public var z: SectionNumber
   /// Identifies the image's content (hash of the source and of the denoise stages); equal keys mean equal images.
   public var key: String
   /// Intensities 0...1, after denoising. Called at most once per evaluation, possibly never (the stage may have it cached).
-  public var image: @Sendable () throws -> Plane<Float>
-  public init(z: SectionNumber, key: String, image: @escaping @Sendable () throws -> Plane<Float>) {
+  public var image: () throws -> Plane<Float>
+  public init(z: SectionNumber, key: String, image: @escaping () throws -> Plane<Float>) {
     self.z = z
     self.key = key
     self.image = image

@@ -14,6 +14,7 @@ struct SectionDecoder {
     let provenance = try reader.group("provenance")
     products.attributes = try H5Reader(context: reader.context, place: provenance.raw).texts()
     if parts.contains(.image), reader.has("image") { products.image = try plane("image", .u8, UInt8(0)) }
+    if parts.contains(.image), reader.has("image16") { products.image16 = try plane("image16", .u16, UInt16(0)) }
     if parts.contains(.affinities), reader.has("affinities") { products.affinities = try affinities() }
     if parts.contains(.fragments), reader.has("fragments") { products.fragments = try fragments() }
     if parts.contains(.graph), reader.has("graph") { products.graph = try graph() }

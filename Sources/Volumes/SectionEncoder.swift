@@ -16,6 +16,7 @@ struct SectionEncoder {
     try writer.attribute("format", .i64, [Self.format])
     try writer.attribute("z", .i64, [Int64(products.z)])
     if let image = products.image { try plane("image", .u8, image, writer) }
+    if let image = products.image16 { try plane("image16", .u16, image, writer) }
     if let affinities = products.affinities { try encode(affinities, writer) }
     if let fragments = products.fragments {
       try plane("fragments", .u32, fragments.labels, writer)

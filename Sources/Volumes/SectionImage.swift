@@ -25,4 +25,19 @@ public struct SectionImage: Sendable, Equatable {
     }
     return Plane(height: pixels.height, width: pixels.width, storage: values)
   }
+
+  /// Mean and standard deviation of the intensities, 0...1; summed in whole numbers, so exact in any order.
+  public func statistics() -> (mean: Double, std: Double) {
+    var sum: UInt64 = 0
+    var squares: UInt64 = 0
+    for value in pixels.storage {
+      sum += UInt64(value)
+      squares += UInt64(value) * UInt64(value)
+    }
+    let count = Double(max(pixels.storage.count, 1))
+    let largest: Double = bitDepth == 8 ? 255 : 65535
+    let mean = Double(sum) / count
+    let variance = max(0, Double(squares) / count - mean * mean)
+    return (mean / largest, variance.squareRoot() / largest)
+  }
 }

@@ -5,6 +5,8 @@ public struct SectionProducts: Sendable, Equatable {
   public var z: SectionNumber
   /// The image the network saw (after denoising), 8 bit.
   public var image: Plane<UInt8>?
+  /// The source's pixels at 16 bit, where it has that many.
+  public var image16: Plane<UInt16>?
   public var affinities: AffinitySection?
   public var fragments: FragmentSection?
   public var graph: SectionGraph?
@@ -13,12 +15,13 @@ public struct SectionProducts: Sendable, Equatable {
   public var attributes: [String: String]
 
   public init(
-    z: SectionNumber, image: Plane<UInt8>? = nil, affinities: AffinitySection? = nil,
+    z: SectionNumber, image: Plane<UInt8>? = nil, image16: Plane<UInt16>? = nil, affinities: AffinitySection? = nil,
     fragments: FragmentSection? = nil, graph: SectionGraph? = nil, summaries: [FragmentSummary]? = nil,
     attributes: [String: String] = [:]
   ) {
     self.z = z
     self.image = image
+    self.image16 = image16
     self.affinities = affinities
     self.fragments = fragments
     self.graph = graph

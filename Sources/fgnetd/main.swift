@@ -1,3 +1,3 @@
 import Daemon
 
-Fgnetd.main()
+Fgnetd.start()

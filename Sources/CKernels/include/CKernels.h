@@ -1,1 +1,97 @@
 #pragma once
+#include "post_kernels.h"
+// Kernels of the network in C, chosen at run time for the CPU: baseline, AVX2 + FMA, AVX-512.
+//
+// Tensors are (height, width, channels) float32, channels fastest. Work is cut by rows over a pool of threads; a result
+// never depends on the number of threads, because every output element is computed by one of them in a fixed order.
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Instruction sets, ascending.
+enum ck_isa { CK_BASELINE = 0, CK_AVX2 = 1, CK_AVX512 = 2 };
+
+/// The best instruction set of this CPU.
+int ck_best_isa(void);
+/// The one in use.
+int ck_isa(void);
+/// Uses `isa`, or the best this CPU has if that is less; returns the one in use. Packed weights belong to one instruction set.
+int ck_use_isa(int isa);
+/// Threads in use; at the start, the CPUs the process may run on.
+int ck_threads(void);
+void ck_use_threads(int threads);
+
+/// Zeroed or not, 64-byte aligned (large blocks: huge pages where the system gives them). NULL if out of memory.
+float *ck_allocate(size_t count);
+void ck_free(float *memory);
+
+/// One convolution, planes x k x k: out (out_h, out_w, out_c) <- in[0 ..< planes] (in_h, in_w, in_c), zeros outside, then
+/// residual, then relu. out_h = ceil(in_h / stride) with padding k / 2.
+struct ck_conv {
+  const float *in[3];     // a NULL plane counts as zeros
+  const float *packed;    // by ck_conv_pack
+  const float *residual;  // (out_h, out_w, out_c) or NULL; may not be out
+  float *out;
+  int planes, k, stride;
+  int in_h, in_w, in_c;
+  int out_h, out_w, out_c;
+  int relu;
+};
+/// Floats of the packed form.
+size_t ck_conv_packed_size(int out_c, int in_c, int planes, int k);
+/// packed <- weight (out_c, in_c, planes, k, k), bias (out_c) or NULL.
+void ck_conv_pack(const float *weight, const float *bias, int out_c, int in_c, int planes, int k, float *packed);
+void ck_conv(const struct ck_conv *conv);
+
+/// Feature-Guided Attention: out (h, w, f) <- fine (h, w, f), guide (h, w, g), unsure (h, w).
+struct ck_fga {
+  const float *fine, *guide, *unsure;
+  /// 1 x 1 convolution of [fine; guide; unsure] to [query (q); channel (f); value (f)].
+  const float *packed;
+  const float *gate;  // (q)
+  float gate_bias;
+  const float *gamma;  // (f)
+  float *out;
+  int h, w, f, g, q;
+};
+void ck_fga(const struct ck_fga *fga);
+
+/// Window attention: out (ceil or pooled grid, heads * d) <- qkv (h, w, 3 * heads * d) without its bias.
+/// Tokens outside the grid have q, k, v equal to the bias. With `pooled`, queries are pooled 2 x 2 (maximum).
+struct ck_attention {
+  const float *qkv, *bias;
+  float *out;
+  int h, w, heads, d, window, pooled;
+};
+void ck_window_attention(const struct ck_attention *attention);
+
+/// out (2h, 2w, c) <- bilinear x 2 of in (h, w, c), half-pixel centres, + skip (2h, 2w, c) or NULL, then relu.
+void ck_upsample_add(const float *in, const float *skip, float *out, int h, int w, int c, int relu);
+/// out (h/2, w/2, c) <- 2 x 2 maximum of in (h, w, c); odd last rows and columns are dropped.
+void ck_max_pool(const float *in, float *out, int h, int w, int c);
+/// out (h/2, w/2, c) <- 2 x 2 mean of in (h, w, c).
+void ck_average_pool(const float *in, float *out, int h, int w, int c);
+/// out (n, c) <- (in (n, c) - mean) / sqrt(variance + epsilon) * weight + bias, per row.
+void ck_layer_norm(const float *in, const float *weight, const float *bias, float *out, int n, int c, float epsilon);
+/// x (n, c) <- gelu(x + bias), the exact form with erf.
+void ck_bias_gelu(float *x, const float *bias, int n, int c);
+/// out (n, c) <- in (n, c) + bias (c); out may be in.
+void ck_bias_add(const float *in, const float *bias, float *out, int n, int c);
+/// x (n, c), in place: softmax(x * scale) per row.
+void ck_softmax(float *x, int n, int c, float scale);
+/// out (n) <- 1 - mean over the first three channels of |2 sigmoid(logits (n, c)) - 1|.
+void ck_unsure(const float *logits, float *out, int n, int c);
+/// out (oh, ow) <- sigmoid of channel `channel` of the top left of logits (h, w, c).
+void ck_sigmoid_plane(const float *logits, int w, int c, int channel, float *out, int oh, int ow);
+/// 1 if none of x (n) is NaN or infinite, else 0.
+int ck_all_finite(const float *x, size_t n);
+/// x (n), in place.
+void ck_sigmoid(float *x, int n);
+
+#ifdef __cplusplus
+}
+#endif

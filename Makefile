@@ -1,0 +1,46 @@
+# The two commands: `make demo` and `make test`. Everything else serves them or an installation.
+SHELL := /bin/bash
+BIN = .build/release
+DATA ?= ../shared/data
+
+.PHONY: all build demo test test-data lint layers dependencies fmt clean install
+
+all: build
+
+dependencies:
+	@tools/install-dependencies.sh
+
+build: dependencies
+	swift build -c release
+
+# SECTIONS=folder takes a folder of images; LABELS=folder adds scores.
+demo: build
+	@tools/demo.sh "$(BIN)" "$(SECTIONS)" "$(LABELS)"
+
+lint:
+	swift format lint --strict --recursive Package.swift Sources Tests
+
+layers:
+	@tools/check-layers.py
+
+test: dependencies lint layers
+	swift build --build-tests
+	swift test --skip-build
+
+# Checks on real sections, which are not part of the project (tools/test-data.sh says how DATA is laid out).
+test-data: build
+	@tools/test-data.sh "$(BIN)" "$(DATA)"
+
+fmt:
+	swift format --in-place --recursive Package.swift Sources Tests
+
+PREFIX ?= /usr/local
+install: build
+	install -D -m 755 $(BIN)/fgnetd $(DESTDIR)$(PREFIX)/bin/fgnetd
+	install -D -m 755 $(BIN)/fgnet-watch $(DESTDIR)$(PREFIX)/bin/fgnet-watch
+	install -D -m 644 config/fgnetd.yaml $(DESTDIR)/etc/fgnetd/fgnetd.yaml
+	install -D -m 644 models/fgnet-nano.h5 $(DESTDIR)$(PREFIX)/share/fgnetd/models/fgnet-nano.h5
+	install -D -m 644 systemd/fgnetd.service $(DESTDIR)/lib/systemd/system/fgnetd.service
+
+clean:
+	rm -rf .build .demo

@@ -1,0 +1,78 @@
+#pragma once
+// Image filters, watershed, region graph and agglomeration. Planes are row by row, x fastest.
+// Functions returning int give 0, or -1 when memory could not be had.
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Filters. dst (H, W) <- src (H, W). Pixels beyond the edge repeat the edge; a pixel that is not finite reads as 0.
+int post_median(const float *src, float *dst, size_t height, size_t width, int radius);
+// Non-local means; patch <= 5. strength is h: weights are exp(-(mean squared patch difference) / h^2).
+int post_nlm(const float *src, float *dst, size_t height, size_t width, int patch, int search, float strength);
+// Contrast-limited adaptive equalisation; values are clipped to 0...1.
+int post_clahe(const float *src, float *dst, size_t height, size_t width, size_t tile, float clip);
+
+// Watershed.
+// level (H, W) = 510 - (y + x); the first row and column, which have one affinity only, count that one twice.
+void post_boundary_levels(const uint8_t *y, const uint8_t *x, uint16_t *level, size_t height, size_t width);
+// Squared Euclidean distance to the nearest pixel with level >= limit; INT32_MAX throughout if there is none.
+int post_distance(const uint16_t *level, uint16_t limit, int32_t *distance, size_t height, size_t width);
+// Distance (not squared) in 1/64 pixel, smoothed by a Gaussian of sigma pixels. Integers only after the square root.
+int post_smooth(const int32_t *distance, int32_t *smoothed, size_t height, size_t width, double sigma);
+// Labels 1...count the seeds among pixels with distance > 0, 0 elsewhere: 4-connected regional maxima of surface
+// (radius 0), or 4-connected components of the pixels that are the largest of their square window (radius > 0).
+int post_seeds(
+    const int32_t *surface, const int32_t *distance, int radius, uint32_t *labels, uint32_t *count, size_t height,
+    size_t width);
+// Seeded watershed, 4-connected: pixels of lowest level first, first come first served within a level.
+int post_flood(const uint16_t *level, uint32_t *labels, size_t height, size_t width);
+// Sets labels with fewer than minimum pixels to 0; if that would leave none and keep_one is set, the largest stays.
+int post_remove_small(uint32_t *labels, size_t pixels, uint32_t count, uint64_t minimum, int keep_one);
+// Renumbers 1...count in raster order of first pixels. Returns the new count, or -1.
+int64_t post_renumber(uint32_t *labels, size_t pixels, uint32_t count);
+
+// Region graph.
+// key = a << (bits + 8) | b << 8 | affinity, ascending; bits holds any label.
+typedef struct {
+  uint64_t key;
+  uint64_t count;
+} post_contact;
+// Pairs of 4-neighbours with different labels, both not 0; a < b. The result is freed with post_free.
+int post_contacts_within(
+    const uint32_t *labels, const uint8_t *y, const uint8_t *x, size_t height, size_t width, int bits,
+    post_contact **contacts, size_t *count);
+// Pairs of pixels above each other, both labels not 0; a is of `below`. Affinities are read through table[256].
+int post_contacts_between(
+    const uint32_t *below, const uint32_t *labels, const uint8_t *z, const uint8_t *table, size_t pixels, int bits,
+    post_contact **contacts, size_t *count);
+void post_free(void *memory);
+uint32_t post_largest_label(const uint32_t *labels, size_t pixels);
+// One for each label 1...count; box is half open.
+typedef struct {
+  uint64_t area, sum_y, sum_x;
+  uint32_t min_y, min_x, max_y, max_x;
+} post_summary;
+void post_summarise(const uint32_t *labels, size_t height, size_t width, post_summary *summaries, uint32_t count);
+
+// Agglomeration.
+typedef struct {
+  int use_quantile;  // else the mean
+  int quantile;      // per cent
+  int init_with_max; // an edge starts with its largest affinity only
+  double threshold;  // clusters are joined while their score is above
+  uint64_t dust_size;
+  double dust_threshold; // instead of threshold, where one cluster has fewer than dust_size pixels
+} post_agglomerate_options;
+// Nodes are numbered as their ids ascend; a[i] < b[i] < nodes. Edge i has the histogram entries
+// start[i] ..< start[i + 1]. accepted[i]: both ends are in one cluster. score[i]: as joined, or as last seen.
+int post_agglomerate(
+    size_t nodes, const uint64_t *areas, size_t edges, const uint32_t *a, const uint32_t *b, const uint64_t *start,
+    const uint8_t *bins, const uint32_t *counts, const post_agglomerate_options *options, uint8_t *accepted,
+    float *score);
+
+#ifdef __cplusplus
+}
+#endif

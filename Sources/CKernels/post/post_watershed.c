@@ -1,0 +1,277 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "post_kernels.h"
+
+void post_boundary_levels(const uint8_t *y, const uint8_t *x, uint16_t *level, size_t height, size_t width) {
+  size_t n = height * width;
+  for (size_t i = 0; i < n; i++) level[i] = (uint16_t)(510 - y[i] - x[i]);
+  if (n == 0) return;
+  for (size_t i = 1; i < width; i++) level[i] = (uint16_t)(510 - 2 * x[i]);
+  for (size_t i = 1; i < height; i++) level[i * width] = (uint16_t)(510 - 2 * y[i * width]);
+  // The corner has neither affinity: it takes those of its two neighbours to it.
+  int right = width > 1 ? x[1] : height > 1 ? y[width] : 255;
+  int below = height > 1 ? y[width] : right;
+  level[0] = (uint16_t)(510 - right - below);
+}
+
+// Meijster, Roerdink and Hesselink's two passes, in integers.
+int post_distance(const uint16_t *level, uint16_t limit, int32_t *distance, size_t height, size_t width) {
+  size_t n = height * width;
+  if (n == 0) return 0;
+  int32_t far = (int32_t)(height + width);
+  for (size_t x = 0; x < width; x++) distance[x] = level[x] >= limit ? 0 : far;
+  for (size_t y = 1; y < height; y++)
+    for (size_t x = 0; x < width; x++) {
+      size_t i = y * width + x;
+      int32_t above = distance[i - width] + 1;
+      distance[i] = level[i] >= limit ? 0 : above < far ? above : far;
+    }
+  for (size_t y = height - 1; y-- > 0;)
+    for (size_t x = 0; x < width; x++) {
+      size_t i = y * width + x;
+      int32_t below = distance[i + width] + 1;
+      if (below < distance[i]) distance[i] = below;
+    }
+  int64_t *square = malloc(sizeof(int64_t) * width);
+  int32_t *site = malloc(sizeof(int32_t) * 2 * width);
+  if (!square || !site) {
+    free(square);
+    free(site);
+    return -1;
+  }
+  int32_t *from = site + width;
+  int64_t none = (int64_t)far * far;
+  for (size_t y = 0; y < height; y++) {
+    int32_t *row = distance + y * width;
+    for (size_t x = 0; x < width; x++) square[x] = (int64_t)row[x] * row[x];
+    ptrdiff_t top = 0;
+    site[0] = 0;
+    from[0] = 0;
+    for (int64_t u = 1; u < (int64_t)width; u++) {
+      while (top >= 0) {
+        int64_t p = from[top] - site[top], q = from[top] - u;
+        if (p * p + square[site[top]] <= q * q + square[u]) break;
+        top--;
+      }
+      if (top < 0) {
+        top = 0;
+        site[0] = (int32_t)u;
+        from[0] = 0;
+        continue;
+      }
+      int64_t i = site[top];
+      int64_t numerator = u * u - i * i + square[u] - square[i], denominator = 2 * (u - i);
+      int64_t quotient = numerator / denominator;
+      if (numerator % denominator < 0) quotient--;
+      if (quotient + 1 < (int64_t)width) {
+        top++;
+        site[top] = (int32_t)u;
+        from[top] = (int32_t)(quotient + 1);
+      }
+    }
+    for (int64_t u = (int64_t)width - 1; u >= 0; u--) {
+      int64_t d = u - site[top], value = d * d + square[site[top]];
+      row[u] = value >= none ? INT32_MAX : (int32_t)value;
+      if (u == from[top]) top--;
+    }
+  }
+  free(square);
+  free(site);
+  return 0;
+}
+
+int post_smooth(const int32_t *distance, int32_t *smoothed, size_t height, size_t width, double sigma) {
+  size_t n = height * width;
+  if (n == 0) return 0;
+  ptrdiff_t radius = (ptrdiff_t)ceil(3 * sigma);
+  int64_t *weights = malloc(sizeof(int64_t) * (size_t)(radius + 1));
+  int32_t *line = malloc(sizeof(int32_t) * (height > width ? height : width));
+  if (!weights || !line) {
+    free(weights);
+    free(line);
+    return -1;
+  }
+  int64_t total = 0;
+  for (ptrdiff_t k = 0; k <= radius; k++) {
+    weights[k] = (int64_t)(65536 * exp(-0.5 * (double)(k * k) / (sigma * sigma)) + 0.5);
+    total += k ? 2 * weights[k] : weights[k];
+  }
+  for (size_t i = 0; i < n; i++) smoothed[i] = (int32_t)(64 * sqrt((double)distance[i]) + 0.5);
+  for (int axis = 0; axis < 2; axis++) {
+    ptrdiff_t length = (ptrdiff_t)(axis ? width : height);
+    size_t step = axis ? 1 : width, lines = axis ? height : width;
+    for (size_t l = 0; l < lines; l++) {
+      int32_t *at = smoothed + (axis ? l * width : l);
+      for (ptrdiff_t i = 0; i < length; i++) line[i] = at[(size_t)i * step];
+      for (ptrdiff_t i = 0; i < length; i++) {
+        int64_t sum = weights[0] * line[i];
+        for (ptrdiff_t k = 1; k <= radius; k++) {
+          ptrdiff_t p = i - k < 0 ? 0 : i - k, q = i + k >= length ? length - 1 : i + k;
+          sum += weights[k] * ((int64_t)line[p] + line[q]);
+        }
+        at[(size_t)i * step] = (int32_t)((sum + total / 2) / total);
+      }
+    }
+  }
+  free(weights);
+  free(line);
+  return 0;
+}
+
+// Largest value of the square window around each pixel.
+static int windowMaximum(const int32_t *surface, int32_t *out, int radius, size_t height, size_t width) {
+  int32_t *rows = malloc(sizeof(int32_t) * height * width);
+  if (!rows) return -1;
+  for (size_t y = 0; y < height; y++) {
+    const int32_t *in = surface + y * width;
+    int32_t *to = rows + y * width;
+    memcpy(to, in, sizeof(int32_t) * width);
+    for (size_t k = 1; k <= (size_t)radius && k < width; k++)
+      for (size_t x = 0; x + k < width; x++) {
+        if (in[x + k] > to[x]) to[x] = in[x + k];
+        if (in[x] > to[x + k]) to[x + k] = in[x];
+      }
+  }
+  memcpy(out, rows, sizeof(int32_t) * height * width);
+  for (size_t k = 1; k <= (size_t)radius && k < height; k++)
+    for (size_t y = 0; y + k < height; y++)
+      for (size_t x = 0; x < width; x++) {
+        size_t p = y * width + x, q = p + k * width;
+        if (rows[q] > out[p]) out[p] = rows[q];
+        if (rows[p] > out[q]) out[q] = rows[p];
+      }
+  free(rows);
+  return 0;
+}
+
+typedef struct {
+  size_t position[4];
+  int count;
+} neighbours;
+
+// Above, left, right, below: the order is part of the result (ties in the flood).
+static inline neighbours neighboursOf(size_t p, size_t height, size_t width) {
+  neighbours out = {.count = 0};
+  size_t x = p % width;
+  if (p >= width) out.position[out.count++] = p - width;
+  if (x > 0) out.position[out.count++] = p - 1;
+  if (x + 1 < width) out.position[out.count++] = p + 1;
+  if (p + width < height * width) out.position[out.count++] = p + width;
+  return out;
+}
+
+int post_seeds(
+    const int32_t *surface, const int32_t *distance, int radius, uint32_t *labels, uint32_t *count, size_t height,
+    size_t width) {
+  size_t n = height * width;
+  *count = 0;
+  memset(labels, 0, sizeof(uint32_t) * n);
+  uint32_t *queue = malloc(sizeof(uint32_t) * (n ? n : 1));
+  uint8_t *open = malloc(n ? n : 1);
+  int32_t *largest = radius > 0 && n > 0 ? malloc(sizeof(int32_t) * n) : NULL;
+  int status = queue && open && (largest || radius <= 0 || n == 0) ? 0 : -1;
+  if (status == 0 && largest) status = windowMaximum(surface, largest, radius, height, width);
+  if (status == 0) {
+    for (size_t i = 0; i < n; i++) open[i] = distance[i] > 0 && (!largest || surface[i] == largest[i]);
+    for (size_t start = 0; start < n; start++) {
+      if (!open[start]) continue;
+      size_t head = 0, tail = 0;
+      int maximum = 1;
+      queue[tail++] = (uint32_t)start;
+      open[start] = 0;
+      while (head < tail) {
+        size_t p = queue[head++];
+        neighbours around = neighboursOf(p, height, width);
+        for (int k = 0; k < around.count; k++) {
+          size_t q = around.position[k];
+          if (!largest && surface[q] > surface[start]) maximum = 0;
+          if (open[q] && (largest || surface[q] == surface[start])) {
+            open[q] = 0;
+            queue[tail++] = (uint32_t)q;
+          }
+        }
+      }
+      if (!maximum) continue;
+      ++*count;
+      for (size_t i = 0; i < tail; i++) labels[queue[i]] = *count;
+    }
+  }
+  free(queue);
+  free(open);
+  free(largest);
+  return status;
+}
+
+// Every pixel enters the queue once, so this is linear in the pixels. A level below the present one may still be
+// entered behind a ridge and is then served first, as in a priority queue.
+enum { LEVELS = 511, WORDS = (LEVELS + 63) / 64 };
+
+int post_flood(const uint16_t *level, uint32_t *labels, size_t height, size_t width) {
+  size_t n = height * width;
+  const uint32_t none = UINT32_MAX;
+  uint32_t head[LEVELS], tail[LEVELS];
+  uint64_t filled[WORDS] = {0};
+  uint32_t *next = malloc(sizeof(uint32_t) * (n ? n : 1));
+  if (!next) return -1;
+#define PUSH(p)                                                    \
+  do {                                                             \
+    unsigned l_ = level[p];                                        \
+    next[p] = none;                                                \
+    if (filled[l_ / 64] >> (l_ % 64) & 1) next[tail[l_]] = (uint32_t)(p); \
+    else head[l_] = (uint32_t)(p);                                 \
+    tail[l_] = (uint32_t)(p);                                      \
+    filled[l_ / 64] |= 1ull << (l_ % 64);                          \
+  } while (0)
+  for (size_t i = 0; i < n; i++)
+    if (labels[i]) PUSH(i);
+  for (;;) {
+    int word = 0;
+    while (word < WORDS && !filled[word]) word++;
+    if (word == WORDS) break;
+    unsigned l = (unsigned)word * 64 + (unsigned)__builtin_ctzll(filled[word]);
+    size_t p = head[l];
+    if (next[p] == none) filled[word] &= filled[word] - 1;
+    else head[l] = next[p];
+    neighbours around = neighboursOf(p, height, width);
+    for (int k = 0; k < around.count; k++) {
+      size_t q = around.position[k];
+      if (labels[q]) continue;
+      labels[q] = labels[p];
+      PUSH(q);
+    }
+  }
+#undef PUSH
+  free(next);
+  return 0;
+}
+
+int post_remove_small(uint32_t *labels, size_t pixels, uint32_t count, uint64_t minimum, int keep_one) {
+  uint64_t *size = calloc((size_t)count + 1, sizeof(uint64_t));
+  if (!size) return -1;
+  for (size_t i = 0; i < pixels; i++) size[labels[i]]++;
+  uint32_t largest = 0;
+  for (uint32_t l = 1; l <= count; l++)
+    if (!largest || size[l] > size[largest]) largest = l;
+  for (size_t i = 0; i < pixels; i++) {
+    uint32_t l = labels[i];
+    if (l && size[l] < minimum && !(keep_one && l == largest)) labels[i] = 0;
+  }
+  free(size);
+  return 0;
+}
+
+int64_t post_renumber(uint32_t *labels, size_t pixels, uint32_t count) {
+  uint32_t *to = calloc((size_t)count + 1, sizeof(uint32_t));
+  if (!to) return -1;
+  uint32_t next = 0;
+  for (size_t i = 0; i < pixels; i++) {
+    uint32_t l = labels[i];
+    if (!l) continue;
+    if (!to[l]) to[l] = ++next;
+    labels[i] = to[l];
+  }
+  free(to);
+  return next;
+}

@@ -1,0 +1,40 @@
+#pragma once
+#include "CKernels.h"
+
+// One instruction set's kernels. Row functions do [first, last) of what the caller cut into pieces.
+struct ck_table {
+  int vector;     // floats in a vector
+  int max_block;  // vectors of output channels in a block
+  void (*conv_rows)(const struct ck_conv *, long first, long last);
+  void (*fga_rows)(const struct ck_fga *, long first, long last);
+  void (*attention_items)(const struct ck_attention *, long first, long last);
+  void (*upsample_rows)(const float *, const float *, float *, int h, int w, int c, int relu, long first, long last);
+  void (*max_pool_rows)(const float *, float *, int w, int c, long first, long last);
+  void (*average_pool_rows)(const float *, float *, int w, int c, long first, long last);
+  void (*layer_norm_rows)(
+      const float *, const float *, const float *, float *, int c, float epsilon, long first, long last);
+  void (*bias_gelu_rows)(float *, const float *, int c, long first, long last);
+  void (*bias_add_rows)(const float *, const float *, float *, int c, long first, long last);
+  void (*softmax_rows)(float *, int c, float scale, long first, long last);
+  void (*unsure_items)(const float *, float *, int c, long first, long last);
+  void (*sigmoid_plane_rows)(const float *, int w, int c, int channel, float *, int ow, long first, long last);
+  void (*sigmoid_items)(float *, long first, long last);
+};
+
+extern const struct ck_table ck_table_baseline;
+#if defined(__x86_64__)
+extern const struct ck_table ck_table_avx2;
+extern const struct ck_table ck_table_avx512;
+#endif
+
+/// Vectors in the next block when `left` are left. Blocks of one size but the last keep register use high:
+/// four vectors are 2 + 2, not 3 + 1.
+static inline int ck_block(int left, int max_block) {
+  if (max_block == 3 && left == 4) return 2;
+  return left < max_block ? left : max_block;
+}
+
+/// Runs task(context, first, last) over [0, count) cut into chunks, on all threads.
+void ck_parallel(long count, long chunk, void (*task)(const void *, long, long), const void *context);
+/// malloc that ends the process when memory is out: scratch of a few kilobytes inside a kernel.
+float *ck_scratch(size_t count);

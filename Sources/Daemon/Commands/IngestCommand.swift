@@ -1,0 +1,111 @@
+import ArgumentParser
+import DB
+import Domain
+import Foundation
+import Intake
+import Logging
+import Volumes
+
+/// `fgnetd ingest`: takes a whole folder in, and ends.
+struct IngestCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ingest", abstract: "Take a folder of sections in, segment it to the end, and stop.",
+    discussion: """
+      The folder is taken for the whole volume: holes in z are declared missing, and the last section is the last. \
+      Repeating the command goes on where it was broken off.
+      """)
+
+  @OptionGroup var config: ConfigurationOption
+  @OptionGroup var volume: VolumeOption
+  @Argument(help: "The folder.") var folder: String
+  @Flag(name: .shortAndLong, help: "No progress bar.") var quiet = false
+
+  func run() throws {
+    var configuration = try config.load()
+    configuration.volumes = [try chosenVolume(configuration)]
+    try checkFolders(configuration)
+    let log = Logger.program(quiet: !quiet && isatty(STDERR_FILENO) == 1)
+    let inbox = Inbox()
+    let lock = try StateLock(configuration.stateDirectory)
+    defer { lock.release() }
+    let core = try DaemonCore(configuration: configuration, inbox: inbox, log: log)
+    StopSignals.onStop { inbox.stop() }
+    try core.open()
+    defer { core.close() }
+    let pipeline = core.pipelines[0].configuration
+    let found = try FolderIntake.scanOnce(pipeline, policy: configuration.intake.policy)
+    guard !found.offered.isEmpty || !found.refused.isEmpty else {
+      throw OperatorError(
+        "no file in \(folder) fits the pattern \(pipeline.pattern); change `pattern` of the volume", status: .noInput)
+    }
+    inbox.offer(found.offered)
+    found.refused.forEach(inbox.refuse)
+    let bar = ProgressBar(isShown: !quiet && isatty(STDERR_FILENO) == 1)
+    core.onProgress = { bar.show(core.pipelines.first?.status) }
+    var isClosed = false
+    try core.run {
+      guard let pipeline = core.pipelines.first else { return false }
+      if !isClosed {
+        for z in pipeline.plan.awaited() { try pipeline.declareMissing(z) }
+        try pipeline.finish(at: nil)
+        isClosed = true
+        return false
+      }
+      return pipeline.isSettled
+    }
+    bar.end()
+    try report(core, inbox)
+  }
+
+  private func chosenVolume(_ configuration: DaemonConfiguration) throws -> DaemonConfiguration.Volume {
+    let name = try? volume.chosen(configuration)
+    var chosen =
+      configuration.volumes.first { $0.name == name }
+      ?? DaemonConfiguration.Volume(
+        name: name ?? "", folder: folder, pattern: DaemonConfiguration.defaultPattern, voxelSize: (30, 6, 6),
+        missingAfter: nil)
+    if let name = volume.name { chosen.name = name }
+    if chosen.name.isEmpty {
+      throw OperatorError("name the volume with --volume", status: .usage)
+    }
+    chosen.folder = folder
+    return chosen
+  }
+
+  private func report(_ core: DaemonCore, _ inbox: Inbox) throws {
+    guard let status = core.pipelines.first?.status else { return }
+    let aside = core.setAside
+    FileHandle.standardError.write(
+      Data(
+        "\(status.name): \(status.final) sections final, \(status.missing) missing, \(aside) files set aside\n".utf8))
+    if inbox.stopped { throw OperatorError("stopped before the end; the same command goes on from here") }
+    if aside > 0 {
+      throw OperatorError(
+        "\(aside) files were set aside; `fgnetd status` says why", status: .badData)
+    }
+  }
+}
+
+/// One line on a terminal that is drawn over.
+final class ProgressBar {
+  private let isShown: Bool
+  private var shown = ""
+  init(isShown: Bool) { self.isShown = isShown }
+
+  func show(_ status: DaemonStatus.Volume?) {
+    guard isShown, let status else { return }
+    let total = status.received + status.provisional + status.final
+    guard total > 0 else { return }
+    let width = 40
+    let filled = width * status.final / total
+    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled)
+    let line = "[\(bar)] \(status.final) of \(total) sections"
+    guard line != shown else { return }
+    shown = line
+    FileHandle.standardError.write(Data("\r\(line)".utf8))
+  }
+
+  func end() {
+    if !shown.isEmpty { FileHandle.standardError.write(Data("\n".utf8)) }
+  }
+}

@@ -1,0 +1,47 @@
+import ArgumentParser
+import Foundation
+import Logging
+
+/// `fgnetd run`: the daemon.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Run the daemon: watch the folders of the configuration until told to stop.")
+
+  @OptionGroup var config: ConfigurationOption
+
+  func run() throws {
+    let configuration = try config.load()
+    try checkFolders(configuration)
+    let log = Logger.program()
+    let inbox = Inbox()
+    let lock = try StateLock(configuration.stateDirectory)
+    defer { lock.release() }
+    let core = try DaemonCore(configuration: configuration, inbox: inbox, log: log)
+    StopSignals.onStop { inbox.stop() }
+    try core.open()
+    defer { core.close() }
+    let intake = try IntakeThread(configuration: configuration, known: core.knownFiles(), inbox: inbox, log: log)
+    intake.start()
+    defer { intake.stop() }
+    log.info("fgnetd \(Version.current) watches \(configuration.volumes.map(\.folder).joined(separator: ", "))")
+    try core.run()
+    log.info("stopped")
+  }
+}
+
+/// Faults of the watched folders that are better told before anything starts.
+func checkFolders(_ configuration: DaemonConfiguration) throws {
+  for volume in configuration.volumes {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: volume.folder, isDirectory: &isFolder), isFolder.boolValue else {
+      throw OperatorError(
+        "the folder \(volume.folder) of volume \(volume.name) does not exist; make it or mount it, then start again",
+        status: .noInput)
+    }
+    guard access(volume.folder, R_OK | X_OK) == 0 else {
+      throw OperatorError(
+        "the folder \(volume.folder) of volume \(volume.name) is not readable for this user; change its permissions",
+        status: .noPermission)
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import ArgumentParser
+import DB
+import Foundation
+
+/// `fgnetd status`: what came, what is done, what waits, what was set aside and why.
+struct StatusCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status", abstract: "Say what came, what is done, what waits, and what was set aside and why.")
+
+  @OptionGroup var config: ConfigurationOption
+  @Flag(help: "As JSON.") var json = false
+
+  struct Report: Codable {
+    var daemon: DaemonStatus?
+    var isRunning: Bool
+    var volumes: [VolumeCounts]
+    var setAside: [SetAside]
+  }
+
+  struct VolumeCounts: Codable {
+    var name: String
+    var sections: [String: Int]
+    var fragments: Int
+    var segments: Int
+  }
+
+  struct SetAside: Codable {
+    var path: String
+    var reason: String
+  }
+
+  func run() throws {
+    let configuration = try config.load()
+    let daemon = DaemonStatus.read(from: configuration.stateDirectory)
+    let report = try withRecord(configuration) { record in
+      Report(
+        daemon: daemon, isRunning: daemon?.isAlive ?? false,
+        volumes: try record.volumes().map { volume in
+          let counts = try record.counts(volume: volume.id)
+          let sections = try record.status(volume.id).sections.map { ($0.key.rawValue, $0.value) }
+          return VolumeCounts(
+            name: volume.name, sections: Dictionary(uniqueKeysWithValues: sections), fragments: counts.fragments,
+            segments: counts.segments)
+        },
+        setAside: try record.openQuarantine().map { SetAside(path: $0.file.path, reason: $0.reason) })
+    }
+    print(json ? try encoded(report) : text(report))
+  }
+
+  private func encoded(_ report: Report) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    encoder.dateEncodingStrategy = .iso8601
+    return String(decoding: try encoder.encode(report), as: UTF8.self)
+  }
+
+  private func text(_ report: Report) -> String {
+    var lines: [String] = []
+    if report.isRunning, let daemon = report.daemon {
+      lines.append("daemon: \(daemon.state), process \(daemon.pid), \(daemon.waitingFiles) files waiting")
+      lines += daemon.alarms.map { "  ALARM \($0.kind): \($0.text)" }
+    } else {
+      lines.append("daemon: not running")
+    }
+    for volume in report.volumes {
+      let sections = volume.sections.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+      lines.append(
+        "volume \(volume.name): sections \(sections.isEmpty ? "none" : sections.joined(separator: ", ")); \(volume.fragments) fragments, \(volume.segments) segments"
+      )
+      if let live = report.daemon?.volumes.first(where: { $0.name == volume.name }), report.isRunning {
+        if !live.awaited.isEmpty {
+          lines.append(
+            "  waits for z \(live.awaited.prefix(10).map(String.init).joined(separator: ", ")): drop them in, or `fgnetd declare-missing`"
+          )
+        }
+        let times = live.secondsByStage.sorted { $0.value > $1.value }.map { "\($0.key) \(rounded($0.value)) s" }
+        if !times.isEmpty { lines.append("  time spent: " + times.joined(separator: ", ")) }
+      }
+    }
+    lines += report.setAside.map { "set aside \($0.path): \($0.reason)" }
+    return lines.joined(separator: "\n")
+  }
+
+  private func rounded(_ value: Double) -> String { String((value * 10).rounded() / 10) }
+}

@@ -1,1 +1,0 @@
-public enum Fgnetd { public static func main() {} }

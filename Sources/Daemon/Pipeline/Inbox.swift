@@ -1,0 +1,93 @@
+import Foundation
+
+/// A complete file that the intake offers to the pipeline.
+struct OfferedFile: Sendable, Equatable {
+  var volume: String
+  var z: Int32
+  var path: String
+  var size: Int64
+  var mtimeNs: Int64
+}
+
+/// A file that cannot be taken, and why.
+struct RefusedFile: Sendable, Equatable {
+  var path: String
+  var size: Int64
+  var mtimeNs: Int64
+  var reason: String
+}
+
+/// What the intake thread hands to the pipeline thread. Bounded by what lies in the folder: it holds names, not images.
+final class Inbox: @unchecked Sendable {  // every access is under `condition`
+  private let condition = NSCondition()
+  private var offered: [OfferedFile] = []
+  private var refused: [RefusedFile] = []
+  private var faults: [String] = []
+  private var isStopped = false
+  private var pending = 0
+
+  func offer(_ files: [OfferedFile]) {
+    guard !files.isEmpty else { return }
+    condition.withLock {
+      offered += files
+      condition.broadcast()
+    }
+  }
+
+  func refuse(_ file: RefusedFile) {
+    condition.withLock {
+      refused.append(file)
+      condition.broadcast()
+    }
+  }
+
+  /// A fault of the intake itself; the pipeline shows it in the status.
+  func report(_ faults: [String]) {
+    condition.withLock { self.faults = faults }
+  }
+
+  /// Files the intake has seen and not yet offered (still being written, say).
+  func setPending(_ count: Int) {
+    condition.withLock { pending = count }
+  }
+
+  func stop() {
+    condition.withLock {
+      isStopped = true
+      condition.broadcast()
+    }
+  }
+
+  struct Contents {
+    var offered: [OfferedFile] = []
+    var refused: [RefusedFile] = []
+    var faults: [String] = []
+    var pending = 0
+    var isStopped = false
+  }
+
+  /// Takes what is there; waits up to `timeout` seconds for something if nothing is.
+  func take(timeout: Double) -> Contents {
+    condition.lock()
+    defer { condition.unlock() }
+    if timeout > 0 {
+      let deadline = Date(timeIntervalSinceNow: timeout)
+      while offered.isEmpty, refused.isEmpty, !isStopped, condition.wait(until: deadline) {}
+    }
+    defer {
+      offered = []
+      refused = []
+    }
+    return Contents(offered: offered, refused: refused, faults: faults, pending: pending, isStopped: isStopped)
+  }
+
+  var stopped: Bool { condition.withLock { isStopped } }
+}
+
+extension NSCondition {
+  func withLock<T>(_ body: () throws -> T) rethrows -> T {
+    lock()
+    defer { unlock() }
+    return try body()
+  }
+}

@@ -1,0 +1,42 @@
+import Domain
+import Foundation
+import Plugins
+
+/// The stages of one volume, made from the configuration. A disabled stage is nil.
+struct StageSet {
+  var denoise: [any ImageStage]
+  var affinity: (any AffinityStage)?
+  var watershed: (any WatershedStage)?
+  var agglomerate: (any AgglomerateStage)?
+  var gapConfidence: Double
+
+  /// Sections on each side that the results of a section depend on, for the plan.
+  var reach: VolumePlan.Reach {
+    VolumePlan.Reach(
+      context: affinity?.contextRadius ?? 0,
+      behind: agglomerate?.lookBehind ?? 0,
+      ahead: agglomerate?.lookAhead ?? 0)
+  }
+
+  /// Everything results depend on besides the sections.
+  var fingerprint: String {
+    let parts =
+      denoise.map(\.fingerprint) + [
+        affinity?.fingerprint ?? "no affinity", watershed?.fingerprint ?? "no watershed",
+        agglomerate?.fingerprint ?? "no agglomerate", "gap \(gapConfidence)",
+      ]
+    return parts.joined(separator: "; ")
+  }
+
+  /// What fragments depend on: agglomeration does not change them.
+  var fragmentFingerprint: String {
+    (denoise.map(\.fingerprint) + [affinity?.fingerprint ?? "", watershed?.fingerprint ?? ""]).joined(separator: "; ")
+  }
+
+  /// The image the affinity stage sees.
+  func denoised(_ image: Plane<Float>) throws(StageError) -> Plane<Float> {
+    var image = image
+    for stage in denoise { image = try stage.apply(image) }
+    return image
+  }
+}

@@ -1,0 +1,212 @@
+import DB
+import Domain
+import Foundation
+import Logging
+import Plugins
+import Volumes
+
+/// The daemon: takes offered files in, lets each volume's pipeline work, and survives what goes wrong around it.
+/// One thread; the intake runs on another and hands over names through the inbox.
+final class DaemonCore {
+  let configuration: DaemonConfiguration
+  let inbox: Inbox
+  let log: Logger
+  private let session: DatabaseSession
+  private(set) var pipelines: [VolumePipeline] = []
+  private var record: Record?
+  private var offers: [OfferedFile] = []
+  private var refusals: [RefusedFile] = []
+  private var alarms = AlarmBoard()
+  private let startedAt = Date()
+  private var statusWritten = 0.0
+  private var wasIdle = false
+  /// Files set aside since the start.
+  private(set) var setAside = 0
+  private let manager = ServiceManager()
+  /// Called after each step, for progress bars.
+  var onProgress: (() -> Void)?
+
+  init(configuration: DaemonConfiguration, inbox: Inbox, log: Logger) throws {
+    self.configuration = configuration
+    self.inbox = inbox
+    self.log = log
+    try Self.prepare(stateDirectory: configuration.stateDirectory)
+    session = DatabaseSession(configuration, ownsCluster: true)
+  }
+
+  static func prepare(stateDirectory: String) throws {
+    do {
+      try FileManager.default.createDirectory(
+        atPath: stateDirectory + "/sections", withIntermediateDirectories: true)
+    } catch {
+      throw OperatorError(
+        "state directory \(stateDirectory) cannot be made: \(reason(error)); choose another with state_directory",
+        status: .cannotCreate)
+    }
+    guard access(stateDirectory, W_OK) == 0 else {
+      throw OperatorError(
+        "state directory \(stateDirectory) is not writable for this user; change its owner or state_directory",
+        status: .noPermission)
+    }
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    let inner = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
+    return inner.domain == NSPOSIXErrorDomain ? String(cString: strerror(Int32(inner.code))) : inner.localizedDescription
+  }
+
+  // MARK: Opening
+
+  func open() throws {
+    let record = try session.open()
+    self.record = record
+    let maker = StageMaker(configuration)
+    pipelines = try configuration.volumes.map { volume in
+      let stages = try maker.make()
+      let store = SectionStore(directory: configuration.stateDirectory + "/sections/" + volume.name)
+      return try VolumePipeline(
+        configuration: volume, stages: stages, store: store, record: record, provenance: maker.provenance, log: log)
+    }
+  }
+
+  func close() {
+    pipelines = []
+    record = nil
+    do { try session.close() } catch { log.warning("\(error)") }
+  }
+
+  /// Files whose bytes are known, so that a restart need not read them again.
+  func knownFiles() throws -> Set<FileStamp> {
+    guard let record else { return [] }
+    return try pipelines.reduce(into: []) { $0.formUnion(try record.knownFiles($1.volume.id)) }
+  }
+
+  // MARK: Running
+
+  /// Runs until the inbox is stopped or, if given, `isDone` says so after a step without work.
+  func run(until isDone: () throws -> Bool = { false }) throws {
+    manager.notify("READY=1")
+    defer { manager.notify("STOPPING=1") }
+    var isBusy = true
+    var pause = Pause()
+    while true {
+      let contents = inbox.take(timeout: isBusy ? 0 : max(pause.seconds, 1))
+      if contents.isStopped { return }
+      offers += contents.offered
+      refusals += contents.refused
+      note("intake", contents.faults.first)
+      do {
+        isBusy = try turn()
+        pause.succeeded()
+        for kind in ["database", "disk", "stage"] { note(kind, nil) }
+        if !isBusy, offers.isEmpty, try isDone() { return }
+      } catch {
+        isBusy = false
+        pause.failed()
+        try survive(error)
+      }
+      manager.notify("WATCHDOG=1")
+      writeStatus(contents.pending, isBusy)
+      onProgress?()
+    }
+  }
+
+  /// One turn: takes in what is offered, then one step of work. Returns whether anything was done.
+  private func turn() throws -> Bool {
+    let record = try reopened()
+    while let refusal = refusals.first {
+      try record.quarantine(
+        path: refusal.path, size: refusal.size, mtimeNs: refusal.mtimeNs, reason: refusal.reason)
+      log.error("set aside \(refusal.path): \(refusal.reason)")
+      refusals.removeFirst()
+      setAside += 1
+    }
+    if let offer = offers.first {
+      try take(offer, record)
+      offers.removeFirst()
+      return true
+    }
+    let now = ProcessInfo.processInfo.systemUptime
+    for pipeline in pipelines {
+      try pipeline.refresh()
+      try pipeline.declareOverdue(now: now)
+      if try pipeline.step(isIdle: true) { return true }
+    }
+    for pipeline in pipelines { try pipeline.publishVolume() }
+    return false
+  }
+
+  /// Takes one file in; what is wrong with the file itself sets it aside.
+  private func take(_ offer: OfferedFile, _ record: Record) throws {
+    guard let pipeline = pipelines.first(where: { $0.configuration.name == offer.volume }) else { return }
+    do {
+      try pipeline.receive(offer)
+      try record.resolveQuarantine(path: offer.path)
+    } catch let error as VolumeError where error.isAbout(offer.path) {
+      try record.quarantine(
+        path: offer.path, size: offer.size, mtimeNs: offer.mtimeNs, reason: error.description)
+      log.error("set aside \(error)")
+      setAside += 1
+    }
+  }
+
+  // MARK: Faults
+
+  /// A connection that works: the one there is, or a new one, with the pipelines set up again on what the database holds.
+  private func reopened() throws -> Record {
+    if let record, record.connection.isConnected { return record }
+    close()
+    try open()
+    log.notice("database connected")
+    guard let record else { throw OperatorError("the database did not open") }
+    return record
+  }
+
+  /// Keeps the daemon alive through a fault that may pass; rethrows what only the operator can mend.
+  private func survive(_ error: any Error) throws {
+    switch error {
+    case let error as DatabaseError where error.isTransient:
+      record = nil
+      note("database", "\(error); trying again")
+    case let error as VolumeError where error.isNoSpace:
+      note("disk", "\(error); free some room, work goes on by itself")
+    case is OperatorError:
+      throw error
+    default:
+      note("stage", "\(error)")
+    }
+  }
+
+  /// Raises, changes or (with nil) clears the alarm of a kind; each change is one line in the log.
+  private func note(_ kind: String, _ text: String?) {
+    if let text {
+      if alarms.raise(kind, text) { log.error("alarm \(kind): \(text)") }
+    } else if alarms.clear(kind) {
+      log.notice("alarm \(kind) is over")
+    }
+  }
+
+  private func writeStatus(_ pending: Int, _ isBusy: Bool) {
+    let now = ProcessInfo.processInfo.systemUptime
+    let isIdle = !isBusy && offers.isEmpty && refusals.isEmpty
+    guard isIdle != wasIdle || now - statusWritten > 0.5 else { return }
+    statusWritten = now
+    wasIdle = isIdle
+    let status = DaemonStatus(
+      pid: getpid(), startedAt: startedAt, writtenAt: Date(), state: alarms.alarms.isEmpty ? "running" : "alarm",
+      isIdle: isIdle, waitingFiles: pending + offers.count, setAside: setAside, alarms: alarms.alarms, volumes: pipelines.map(\.status))
+    do { try status.write(to: configuration.stateDirectory) } catch {
+      log.warning("status.json in \(configuration.stateDirectory) cannot be written: \(error.localizedDescription)")
+    }
+    let done = status.volumes.reduce(0) { $0 + $1.final }
+    let waiting = status.volumes.reduce(0) { $0 + $1.received + $1.provisional }
+    manager.notify("STATUS=\(done) sections final, \(waiting) on the way, \(alarms.alarms.count) alarms")
+  }
+}
+
+/// Growing pauses between attempts while something outside is broken: 1 s to 30 s.
+struct Pause {
+  private(set) var seconds = 0.0
+  mutating func failed() { seconds = min(30, max(1, seconds * 2)) }
+  mutating func succeeded() { seconds = 0 }
+}

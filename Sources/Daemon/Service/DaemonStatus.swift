@@ -1,0 +1,77 @@
+import Foundation
+
+/// What the daemon last said of itself: `status.json` in the state directory, replaced by rename.
+struct DaemonStatus: Codable, Sendable, Equatable {
+  struct Alarm: Codable, Sendable, Equatable {
+    /// `disk`, `database`, `folder`, `stage`, `intake`.
+    var kind: String
+    var text: String
+    var since: Date
+  }
+
+  struct Volume: Codable, Sendable, Equatable {
+    var name: String
+    var folder: String
+    var received: Int
+    var provisional: Int
+    var final: Int
+    var missing: Int
+    var awaited: [Int32]
+    var finishedAt: Int32?
+    var secondsByStage: [String: Double]
+  }
+
+  var pid: Int32
+  var startedAt: Date
+  var writtenAt: Date
+  var state: String
+  /// Nothing is left to do with what has come so far.
+  var isIdle: Bool
+  var waitingFiles: Int
+  /// Files set aside since the start.
+  var setAside: Int
+  var alarms: [Alarm]
+  var volumes: [Volume]
+
+  static func path(in stateDirectory: String) -> String { stateDirectory + "/status.json" }
+
+  func write(to stateDirectory: String) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    encoder.dateEncodingStrategy = .iso8601
+    try encoder.encode(self).write(to: URL(fileURLWithPath: Self.path(in: stateDirectory)), options: .atomic)
+  }
+
+  static func read(from stateDirectory: String) -> DaemonStatus? {
+    let decoder = JSONDecoder()
+    decoder.dateDecodingStrategy = .iso8601
+    guard let data = FileManager.default.contents(atPath: path(in: stateDirectory)) else { return nil }
+    return try? decoder.decode(DaemonStatus.self, from: data)
+  }
+
+  /// Whether the process that wrote it is alive.
+  var isAlive: Bool { kill(pid, 0) == 0 || errno == EPERM }
+}
+
+/// The alarms that stand now: raised once, logged once, gone when the cause is.
+struct AlarmBoard {
+  private(set) var alarms: [DaemonStatus.Alarm] = []
+
+  /// Returns whether the alarm is new or says something else than before.
+  mutating func raise(_ kind: String, _ text: String) -> Bool {
+    if let index = alarms.firstIndex(where: { $0.kind == kind }) {
+      guard alarms[index].text != text else { return false }
+      alarms[index].text = text
+      return true
+    }
+    alarms.append(DaemonStatus.Alarm(kind: kind, text: text, since: Date()))
+    return true
+  }
+
+  /// Returns whether it stood.
+  mutating func clear(_ kind: String) -> Bool {
+    guard let index = alarms.firstIndex(where: { $0.kind == kind }) else { return false }
+    alarms.remove(at: index)
+    return true
+  }
+}

@@ -1,0 +1,65 @@
+/// How many pixels each pair of a true and a found label shares, gathered section by section.
+///
+/// Both metrics of the field come from it: `variationOfInformation` and `adaptedRandError`.
+public struct Contingency: Sendable, Equatable {
+  struct Pair: Hashable, Comparable {
+    var truth: UInt64
+    var found: UInt64
+    static func < (a: Self, b: Self) -> Bool { (a.truth, a.found) < (b.truth, b.found) }
+  }
+
+  private(set) var counts: [Pair: Int] = [:]
+  /// Pixels added, whatever their labels.
+  public private(set) var total = 0
+
+  public init() {}
+
+  /// Adds pixels; runs of equal pairs are counted together.
+  /// - Precondition: the two have one length.
+  public mutating func add<Truth, Found>(truth: [Truth], found: [Found])
+  where Truth: FixedWidthInteger & UnsignedInteger, Found: FixedWidthInteger & UnsignedInteger {
+    precondition(truth.count == found.count, "\(truth.count) true labels, \(found.count) found ones")
+    truth.withUnsafeBufferPointer { truth in
+      found.withUnsafeBufferPointer { found in
+        var start = 0
+        while start < truth.count {
+          var end = start + 1
+          while end < truth.count && truth[end] == truth[start] && found[end] == found[start] { end += 1 }
+          counts[Pair(truth: UInt64(truth[start]), found: UInt64(found[start])), default: 0] += end - start
+          start = end
+        }
+      }
+    }
+    total += truth.count
+  }
+
+  /// Adds one section.
+  /// - Precondition: the two have one shape.
+  public mutating func add<Truth, Found>(truth: Plane<Truth>, found: Plane<Found>)
+  where Truth: FixedWidthInteger & UnsignedInteger, Found: FixedWidthInteger & UnsignedInteger {
+    precondition(truth.height == found.height && truth.width == found.width, "the sections differ in shape")
+    add(truth: truth.storage, found: found.storage)
+  }
+
+  /// Pairs whose true label is not ignored, ascending, so that sums are the same in every process.
+  func kept(ignoring: Set<UInt64>) -> [(pair: Pair, count: Int)] {
+    counts.filter { !ignoring.contains($0.key.truth) }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+  }
+}
+
+/// Pixels of the kept part: by pair, by true label, by found label. Each ascends by label.
+struct Margins {
+  var pairs: [(pair: Contingency.Pair, count: Int)]
+  var truth: [UInt64: Int] = [:]
+  var found: [UInt64: Int] = [:]
+  var total = 0
+
+  init(_ pairs: [(pair: Contingency.Pair, count: Int)]) {
+    self.pairs = pairs
+    for (pair, count) in pairs {
+      truth[pair.truth, default: 0] += count
+      found[pair.found, default: 0] += count
+      total += count
+    }
+  }
+}

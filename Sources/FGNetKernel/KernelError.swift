@@ -1,0 +1,32 @@
+/// A failure of the network or of its weights, in words for the operator. One line, safe for a log.
+public enum KernelError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The file could not be opened as HDF5: missing, truncated, or something else.
+  case unreadableWeights(file: String, reason: String)
+  /// The file is HDF5 but not a weights file of a version we know.
+  case unknownFormat(file: String, found: String)
+  /// The architecture is not one that can be built.
+  case badArchitecture(source: String, reason: String)
+  /// Every key that is missing, unused or misshapen, each list in key order.
+  case mismatchedWeights(source: String, missing: [String], unused: [String], misshapen: [String])
+  /// A weight or a pixel is NaN or infinite.
+  case notFinite(what: String)
+  /// A section of a stack differs in shape from its neighbour, or is empty.
+  case badSection(key: String, reason: String)
+  case outOfMemory(bytes: Int)
+
+  public var description: String {
+    switch self {
+    case .unreadableWeights(let file, let reason): return "weights file \(file) cannot be read: \(reason)"
+    case .unknownFormat(let file, let found):
+      return "weights file \(file) has format \(found); this version reads \(WeightsFile.format) only"
+    case .badArchitecture(let source, let reason): return "architecture of \(source): \(reason)"
+    case .mismatchedWeights(let source, let missing, let unused, let misshapen):
+      let faults = [("missing", missing), ("unused", unused), ("misshapen", misshapen)].filter { !$0.1.isEmpty }
+      let lists = faults.map { "\($0.0): \($0.1.joined(separator: ", "))" }.joined(separator: "; ")
+      return "weights of \(source) do not fit the architecture; \(lists)"
+    case .notFinite(let what): return "\(what) holds a value that is not a finite number"
+    case .badSection(let key, let reason): return "section \(key): \(reason)"
+    case .outOfMemory(let bytes): return "out of memory: a tensor of \(bytes) bytes could not be allocated"
+    }
+  }
+}

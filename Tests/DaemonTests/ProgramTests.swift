@@ -1,0 +1,204 @@
+import Domain
+import Foundation
+import Testing
+import Volumes
+
+@testable import Daemon
+
+/// The program itself, as a user or systemd runs it.
+@Suite(.serialized) struct ProgramTests {
+  /// A run of `fgnetd`.
+  final class Program {
+    private let process = Process()
+    private let errors = Pipe()
+    private let output = Pipe()
+
+    static let path: String = {
+      let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+      return URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent("fgnetd").path
+    }()
+
+    init(_ arguments: [String]) throws {
+      process.executableURL = URL(fileURLWithPath: Self.path)
+      process.arguments = arguments
+      process.standardOutput = output
+      process.standardError = errors
+      try process.run()
+    }
+
+    var isRunning: Bool { process.isRunning }
+    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+    /// Waits for the end; nil if it takes longer than `seconds`.
+    func status(within seconds: Double) -> Int32? {
+      let end = Date(timeIntervalSinceNow: seconds)
+      while process.isRunning, Date() < end { usleep(2000) }
+      guard !process.isRunning else { return nil }
+      process.waitUntilExit()
+      return process.terminationStatus
+    }
+
+    /// What it wrote, once it has ended.
+    func texts() -> (output: String, errors: String) {
+      let out = output.fileHandleForReading.readDataToEndOfFile()
+      let err = errors.fileHandleForReading.readDataToEndOfFile()
+      return (String(decoding: out, as: UTF8.self), String(decoding: err, as: UTF8.self))
+    }
+  }
+
+  func run(_ arguments: String...) throws -> (status: Int32?, output: String, errors: String) {
+    let program = try Program(arguments)
+    let status = program.status(within: 120)
+    if status == nil { program.signal(SIGKILL) }
+    let texts = program.texts()
+    return (status, texts.output, texts.errors)
+  }
+
+  func configurationFile(_ bench: Bench) throws -> String {
+    let path = bench.folder + "/fgnetd.yaml"
+    try bench.configuration.text.write(toFile: path, atomically: true, encoding: .utf8)
+    return path
+  }
+
+  @Test func killedAtRandomMomentsItEndsWithTheSameLabelsAndRows() throws {
+    let zs = SectionNumber(0)..<18
+    let calm = try Bench(size: 128)
+    for z in zs { try calm.write(z) }
+    let done = try run("ingest", "--config", configurationFile(calm), "--quiet", calm.watched)
+    #expect(done.status == 0, "\(done.errors)")
+    let expected = try calm.finalState()
+    #expect(try calm.query("select count(*)::text from fgnet.section where state = 'final'") == "18")
+
+    let killed = try Bench(size: 128)
+    for z in zs { try killed.write(z) }
+    let file = try configurationFile(killed)
+    var generator = SeededGenerator(seed: 17)
+    var kills = 0
+    for _ in 0..<25 {
+      let program = try Program(["ingest", "--config", file, "--quiet", killed.watched])
+      // The first moments are the start; most kills are meant to fall into the work.
+      if program.status(within: Double.random(in: 0.05..<1.2, using: &generator)) == nil {
+        program.signal(SIGKILL)
+        kills += 1
+        #expect(program.status(within: 10) != nil)
+      }
+      _ = program.texts()
+    }
+    #expect(kills >= 20)
+    let last = try run("ingest", "--config", file, "--quiet", killed.watched)
+    #expect(last.status == 0, "\(last.errors)")
+    #expect(try killed.finalState() == expected)
+    let strays = try killed.stored().filter { $0.hasPrefix(".") }
+    #expect(strays.isEmpty)
+  }
+
+  @Test func theDaemonTakesWhatIsDroppedAndStopsWhenAsked() throws {
+    let bench = try Bench(size: 128)
+    let file = try configurationFile(bench)
+    let daemon = try Program(["run", "--config", file])
+    for z in SectionNumber(0)..<4 {
+      let hidden = bench.watched + "/.s\(z).png.part"
+      try PNGWriter.write(gray: bench.volume.section(z).image, to: hidden)
+      #expect(rename(hidden, bench.watched + "/s\(z).png") == 0)
+    }
+    // Written in two goes, slowly: taken when it is whole.
+    let whole = bench.folder + "/whole.png"
+    try PNGWriter.write(gray: bench.volume.section(4).image, to: whole)
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: whole))
+    let late = bench.watched + "/s4.png"
+    try bytes.prefix(bytes.count / 2).write(to: URL(fileURLWithPath: late))
+    var waited = try untilTheDaemonIsThere(file, sections: 4)
+    #expect(waited.status == 0, "\(waited.errors)")
+    let handle = try #require(FileHandle(forWritingAtPath: late))
+    try handle.seekToEnd()
+    try handle.write(contentsOf: bytes.suffix(from: bytes.count / 2))
+    try handle.close()
+    waited = try run("wait", "--config", file, "--sections", "5", "--timeout", "60")
+    #expect(waited.status == 0, "\(waited.errors)")
+    #expect(try run("finish", "--config", file).status == 0)
+    #expect(try run("wait", "--config", file, "--final", "--timeout", "60").status == 0)
+    let second = try run("run", "--config", file)
+    #expect(second.status == ExitStatus.unavailable.rawValue && second.errors.contains("another fgnetd"))
+    let answer = try run("sql", "--config", file, "--", "-At", "-c", "select count(*) from sections where state = 'final'")
+    #expect(answer.output == "5\n", "\(answer.errors)")
+    #expect(try run("status", "--config", file).output.contains("5 final"))
+    daemon.signal(SIGTERM)
+    #expect(daemon.status(within: 30) == 0)
+    _ = daemon.texts()
+    #expect(!FileManager.default.fileExists(atPath: bench.configuration.stateDirectory + "/postgres/data/postmaster.pid"))
+  }
+
+  /// The daemon needs a moment to make its cluster; `wait` says so until then.
+  func untilTheDaemonIsThere(_ file: String, sections: Int) throws -> (status: Int32?, output: String, errors: String) {
+    let end = Date(timeIntervalSinceNow: 60)
+    while true {
+      let waited = try run("wait", "--config", file, "--sections", "\(sections)", "--timeout", "60")
+      if waited.status == 0 || Date() > end { return waited }
+    }
+  }
+
+  @Test func exportHoldsWhatTheDatabaseSays() throws {
+    let bench = try Bench(size: 96)
+    try bench.run([(0..<3).map { try bench.write($0) }])
+    let file = try configurationFile(bench)
+    let target = bench.folder + "/segments.h5"
+    let exported = try run("export", "--config", file, target)
+    #expect(exported.status == 0, "\(exported.errors)")
+    let labels = try LabelSource.open(target)
+    #expect(labels.count == 3 && labels.height == 96 && labels.width == 96)
+    let ids = Set(try (0..<3).flatMap { try labels.plane($0).storage })
+    let rows = try bench.query("select string_agg(segment_id::text, ',') from fgnet.segments").split(separator: ",")
+    #expect(ids == Set(rows.compactMap { UInt64($0) }))
+    let scores = try run("evaluate", "--config", file, target)
+    #expect(scores.output.contains("VOI 0.0000"), "\(scores.output)\(scores.errors)")
+    let picture = bench.folder + "/picture.png"
+    #expect(try run("render", "--config", file, "--z", "1", picture).status == 0)
+    #expect(FileManager.default.fileExists(atPath: picture))
+    let none = try run("render", "--config", file, "--z", "77", picture)
+    #expect(none.status == ExitStatus.noInput.rawValue && none.errors.contains("z 0 to 2"), "\(none.errors)")
+  }
+
+  @Test func mistakesAreAnsweredInOneLine() throws {
+    let bench = try Bench(size: 64)
+    let good = bench.configuration.text
+    func attempt(_ change: (String) -> String, _ command: String = "check-config") throws -> (Int32?, String) {
+      let path = bench.folder + "/wrong.yaml"
+      try change(good).write(toFile: path, atomically: true, encoding: .utf8)
+      let result = try run(command, "--config", path)
+      #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)")
+      #expect(!result.errors.contains("Error Domain"), "\(result.errors)")
+      return (result.status, result.errors)
+    }
+    #expect(try attempt { $0.replacing(bench.watched, with: "/no/such/folder") }.1.contains("does not exist"))
+    #expect(try attempt { $0 + "\nvolume: x\n" }.0 == ExitStatus.configuration.rawValue)
+    #expect(try attempt { $0.replacing(Bench.model, with: "/no/model.h5") }.1.contains("/no/model.h5"))
+    let cut = bench.folder + "/cut.h5"
+    let model = try Data(contentsOf: URL(fileURLWithPath: Bench.model))
+    try model.prefix(model.count / 2).write(to: URL(fileURLWithPath: cut))
+    #expect(try attempt { $0.replacing(Bench.model, with: cut) }.1.contains("cut.h5"))
+    #expect(try attempt({ $0.replacing("\(bench.folder)/state", with: "/proc/no") }, "run").1.contains("/proc/no"))
+    #expect(
+      try attempt({ $0 + "\ndatabase:\n  binaries: /no/postgres\n" }, "run").1.contains("/no/postgres"))
+    #expect(
+      try attempt({ $0 + "\ndatabase:\n  url: host=/no/socket dbname=x\n" }, "status").1.contains("PostgreSQL"))
+    let missing = try run("check-config", "--config", "/no/config.yaml")
+    #expect(missing.status == ExitStatus.configuration.rawValue && missing.errors.contains("does not exist"))
+    let empty = try run("ingest", "--config", configurationFile(bench), bench.watched)
+    #expect(empty.status == ExitStatus.noInput.rawValue && empty.errors.contains("no file in"), "\(empty.errors)")
+  }
+
+  @Test func simulatedSectionsAreTheSameForTheSameSeed() throws {
+    let bench = try Bench(size: 64)
+    for name in ["a", "b"] {
+      let made = try run("simulate", bench.folder + "/" + name, "--sections", "2", "--size", "96", "--seed", "3")
+      #expect(made.status == 0, "\(made.errors)")
+    }
+    for file in ["image/0000.png", "image/0001.png", "labels/0001.png"] {
+      #expect(
+        FileManager.default.contents(atPath: "\(bench.folder)/a/\(file)")
+          == FileManager.default.contents(atPath: "\(bench.folder)/b/\(file)"))
+    }
+    #expect(try run("simulate", bench.folder + "/c", "--size", "0").status != 0)
+    #expect(try run("model", "info", Bench.model).output.contains("MFLOP per pixel"))
+  }
+}

@@ -1,0 +1,313 @@
+import CKernels
+import Foundation
+import Testing
+
+@testable import FGNetKernel
+
+extension FGNetKernelSuite {
+  /// Each kernel against a plain twin, on every instruction set of this CPU.
+  @Suite struct KernelTests {
+    static let sets = (0...ck_best_isa()).map { $0 }
+
+    struct Numbers {
+      var next: UInt64
+      mutating func callAsFunction(_ count: Int) -> [Float] {
+        defer { next += UInt64(count) }
+        return (0..<count).map { Float(2 * FormulaWeights.uniform(seed: 99, index: next + UInt64($0))) }
+      }
+    }
+
+    /// Runs `body` once per instruction set and leaves the best one in use.
+    static func onEachSet(_ body: (Int32) throws -> Void) throws {
+      defer { ck_use_isa(ck_best_isa()) }
+      for set in sets {
+        #expect(ck_use_isa(set) == set)
+        try body(set)
+      }
+    }
+
+    static func expectEqual(_ found: [Float], _ expected: [Float], _ tolerance: Float, _ what: String) {
+      #expect(found.count == expected.count)
+      let bad = zip(found, expected).enumerated().first { !(abs($0.element.0 - $0.element.1) <= tolerance) }
+      if let bad { Issue.record("\(what): element \(bad.offset) is \(bad.element.0), expected \(bad.element.1)") }
+    }
+
+    struct Shape: Sendable {
+      var h, w, inputs, outputs, planes, k, stride: Int
+    }
+
+    static let shapes = [
+      Shape(h: 1, w: 1, inputs: 1, outputs: 1, planes: 1, k: 1, stride: 1),
+      Shape(h: 1, w: 1, inputs: 3, outputs: 5, planes: 3, k: 3, stride: 1),
+      Shape(h: 5, w: 37, inputs: 16, outputs: 16, planes: 1, k: 3, stride: 1),
+      Shape(h: 4, w: 16, inputs: 16, outputs: 32, planes: 3, k: 3, stride: 1),
+      Shape(h: 3, w: 15, inputs: 32, outputs: 48, planes: 3, k: 3, stride: 1),
+      Shape(h: 3, w: 17, inputs: 48, outputs: 64, planes: 1, k: 3, stride: 1),
+      Shape(h: 3, w: 50, inputs: 64, outputs: 64, planes: 3, k: 3, stride: 1),
+      Shape(h: 6, w: 41, inputs: 1, outputs: 16, planes: 1, k: 5, stride: 1),
+      Shape(h: 2, w: 33, inputs: 49, outputs: 3, planes: 1, k: 1, stride: 1),
+      Shape(h: 8, w: 40, inputs: 3, outputs: 20, planes: 1, k: 7, stride: 4),
+      Shape(h: 32, w: 160, inputs: 1, outputs: 33, planes: 1, k: 7, stride: 4),
+      Shape(h: 2, w: 7, inputs: 5, outputs: 100, planes: 3, k: 5, stride: 1),
+    ]
+
+    static func twin(
+      _ s: Shape, _ planes: [[Float]?], _ weight: [Float], _ bias: [Float], _ residual: [Float]?, relu: Bool
+    ) -> [Float] {
+      let (oh, ow) = ((s.h + s.stride - 1) / s.stride, (s.w + s.stride - 1) / s.stride)
+      var out = [Float](repeating: 0, count: oh * ow * s.outputs)
+      for y in 0..<oh {
+        for x in 0..<ow {
+          for o in 0..<s.outputs {
+            var sum = Double(bias[o])
+            for (z, plane) in planes.enumerated() {
+              guard let plane else { continue }
+              for dy in 0..<s.k {
+                for dx in 0..<s.k {
+                  let (iy, ix) = (y * s.stride + dy - s.k / 2, x * s.stride + dx - s.k / 2)
+                  guard (0..<s.h).contains(iy), (0..<s.w).contains(ix) else { continue }
+                  for i in 0..<s.inputs {
+                    let w = weight[(((o * s.inputs + i) * s.planes + z) * s.k + dy) * s.k + dx]
+                    sum += Double(w) * Double(plane[(iy * s.w + ix) * s.inputs + i])
+                  }
+                }
+              }
+            }
+            let at = (y * ow + x) * s.outputs + o
+            sum += Double(residual?[at] ?? 0)
+            out[at] = relu ? max(Float(sum), 0) : Float(sum)
+          }
+        }
+      }
+      return out
+    }
+
+    @Test(arguments: shapes) func convolution(_ s: Shape) throws {
+      var numbers = Numbers(next: 0)
+      let weight = numbers(s.outputs * s.inputs * s.planes * s.k * s.k)
+      let bias = numbers(s.outputs)
+      let full: [[Float]?] = (0..<s.planes).map { _ in numbers(s.h * s.w * s.inputs) }
+      let (oh, ow) = ((s.h + s.stride - 1) / s.stride, (s.w + s.stride - 1) / s.stride)
+      let residual = numbers(oh * ow * s.outputs)
+      let stacks =
+        s.planes == 1 ? [full] : [full, [nil, full[1], full[2]], [full[0], full[1], nil], [nil, full[1], nil]]
+      try Self.onEachSet { set in
+        let layer = try Convolution(
+          key: "c", weight: weight, bias: bias, inputs: s.inputs, planes: s.planes, k: s.k, stride: s.stride,
+          meter: Meter())
+        for (index, stack) in stacks.enumerated() {
+          let fused = index % 2 == 0
+          let tensors = try stack.map { try $0.map { try Tensor(s.h, s.w, s.inputs, $0) } }
+          let out = try layer(tensors, residual: fused ? Tensor(oh, ow, s.outputs, residual) : nil, relu: fused)
+          let expected = Self.twin(s, stack, weight, bias, fused ? residual : nil, relu: fused)
+          Self.expectEqual(out.array(), expected, 2e-4, "\(s), stack \(index), set \(set)")
+        }
+      }
+    }
+
+    @Test func threadsDoNotChangeAResult() throws {
+      var numbers = Numbers(next: 0)
+      let layer = try Convolution(
+        key: "c", weight: numbers(32 * 16 * 27), bias: numbers(32), inputs: 16, planes: 3, k: 3, meter: Meter())
+      let stack = try (0..<3).map { _ in try Tensor(61, 47, 16, numbers(61 * 47 * 16)) }
+      let before = ck_threads()
+      defer { ck_use_threads(before) }
+      let results = try [Int32(1), 2, 3, 7].map { threads in
+        ck_use_threads(threads)
+        return try layer(stack, residual: nil, relu: true).array()
+      }
+      for result in results { #expect(result == results[0]) }
+    }
+
+    @Test(arguments: [(1, 1, 1), (3, 5, 16), (4, 70, 33)]) func attentionGate(_ h: Int, _ w: Int, _ f: Int) throws {
+      let (g, q) = (f + 3, max(f / 2, 1))
+      let specs =
+        TensorSpec.convolution("a.query", f + g + 1, q, 1, 1) + TensorSpec.convolution("a.gate", q, 1, 1, 1)
+        + TensorSpec.convolution("a.channel", f + g, f, 1, 1) + TensorSpec.convolution("a.value", f + g, f, 1, 1)
+        + [TensorSpec(key: "a.gamma", shape: [f])]
+      let weights = try Weights(FormulaWeights(seed: 5, tensors: specs), expecting: specs)
+      var numbers = Numbers(next: 0)
+      let (fine, guide, unsure) = (numbers(h * w * f), numbers(h * w * g), numbers(h * w))
+      func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+      func product(_ key: String, _ row: Int, _ input: [Float]) throws -> Double {
+        let matrix = try weights("a.\(key).weight")
+        return try input.enumerated().reduce(Double(weights("a.\(key).bias")[row])) {
+          $0 + Double(matrix[row * input.count + $1.offset]) * Double($1.element)
+        }
+      }
+      var expected: [Float] = []
+      for p in 0..<h * w {
+        let both = Array(fine[p * f..<(p + 1) * f]) + Array(guide[p * g..<(p + 1) * g])
+        let query = try (0..<q).map { Float(max(try product("query", $0, both + [unsure[p]]), 0)) }
+        let gate = sigmoid(try product("gate", 0, query))
+        let gamma = try weights("a.gamma")
+        for c in 0..<f {
+          let added = try gate * sigmoid(product("channel", c, both)) * product("value", c, both)
+          expected.append(Float(Double(fine[p * f + c]) + Double(gamma[c]) * added))
+        }
+      }
+      try Self.onEachSet { set in
+        let layer = try FeatureGuidedAttention("a", weights, Meter())
+        let out = try layer(
+          Tensor(h, w, f, fine), guide: Tensor(h, w, g, guide), unsure: Tensor(h, w, 1, unsure))
+        Self.expectEqual(out.array(), expected, 1e-4, "fga \(h) x \(w) x \(f), set \(set)")
+      }
+    }
+
+    struct Window: Sendable {
+      var h, w, heads, d, window: Int
+      var pooled: Bool
+    }
+
+    @Test(arguments: [
+      Window(h: 8, w: 8, heads: 1, d: 32, window: 8, pooled: false),
+      Window(h: 5, w: 9, heads: 2, d: 24, window: 7, pooled: false),
+      Window(h: 6, w: 10, heads: 2, d: 5, window: 4, pooled: true),
+      Window(h: 14, w: 2, heads: 1, d: 1, window: 14, pooled: true),
+    ])
+    func windowAttention(_ s: Window) throws {
+      var numbers = Numbers(next: 0)
+      let dim = s.heads * s.d
+      let (qkv, bias) = (numbers(s.h * s.w * 3 * dim), numbers(3 * dim))
+      let expected = Self.attentionTwin(s, qkv, bias)
+      try Self.onEachSet { set in
+        var out = [Float](repeating: .nan, count: expected.count)
+        var call = ck_attention(
+          qkv: nil, bias: nil, out: nil, h: Int32(s.h), w: Int32(s.w),
+          heads: Int32(s.heads), d: Int32(s.d), window: Int32(s.window), pooled: s.pooled ? 1 : 0)
+        qkv.withUnsafeBufferPointer { qkv in
+          bias.withUnsafeBufferPointer { bias in
+            out.withUnsafeMutableBufferPointer { out in
+              call.qkv = qkv.baseAddress
+              call.bias = bias.baseAddress
+              call.out = out.baseAddress
+              ck_window_attention(&call)
+            }
+          }
+        }
+        Self.expectEqual(out, expected, 1e-5, "\(s), set \(set)")
+      }
+    }
+
+    /// Partition with padding, attention, and back, as hieradet.py does it.
+    static func attentionTwin(_ s: Window, _ qkv: [Float], _ bias: [Float]) -> [Float] {
+      let dim = s.heads * s.d
+      let step = s.pooled ? 2 : 1
+      func value(_ part: Int, _ y: Int, _ x: Int, _ c: Int) -> Double {
+        let inside = y < s.h && x < s.w
+        return Double(bias[part * dim + c] + (inside ? qkv[(y * s.w + x) * 3 * dim + part * dim + c] : 0))
+      }
+      var out: [Float] = []
+      for y in 0..<s.h / step {
+        for x in 0..<s.w / step {
+          let (top, left) = (y * step / s.window * s.window, x * step / s.window * s.window)
+          let keys = (0..<s.window * s.window).map { (top + $0 / s.window, left + $0 % s.window) }
+          for c in 0..<dim {
+            let head = c / s.d * s.d
+            let query = (head..<head + s.d).map { i in
+              (0..<step * step).map { value(0, y * step + $0 / step, x * step + $0 % step, i) }.max() ?? 0
+            }
+            let scores = keys.map { ky, kx in
+              exp(
+                zip(query, head..<head + s.d).reduce(0) { $0 + $1.0 * value(1, ky, kx, $1.1) }
+                  / Double(s.d).squareRoot())
+            }
+            let total = scores.reduce(0, +)
+            out.append(Float(zip(scores, keys).reduce(0) { $0 + $1.0 * value(2, $1.1.0, $1.1.1, c) } / total))
+          }
+        }
+      }
+      return out
+    }
+
+    @Test(arguments: [(1, 1, 1), (1, 3, 2), (5, 4, 16), (6, 7, 35)])
+    func resampling(_ h: Int, _ w: Int, _ c: Int) throws {
+      var numbers = Numbers(next: 0)
+      let (input, skip) = (numbers(h * w * c), numbers(4 * h * w * c))
+      func at(_ y: Int, _ x: Int, _ i: Int) -> Float {
+        input[(min(max(y, 0), h - 1) * w + min(max(x, 0), w - 1)) * c + i]
+      }
+      var doubled: [Float] = []
+      for y in 0..<2 * h {
+        for x in 0..<2 * w {
+          // Half-pixel centres: source = (place + 0.5) / 2 - 0.5.
+          let (sy, sx) = (max((Double(y) + 0.5) / 2 - 0.5, 0), max((Double(x) + 0.5) / 2 - 0.5, 0))
+          let (y0, x0) = (Int(sy), Int(sx))
+          let (fy, fx) = (Float(sy) - Float(y0), Float(sx) - Float(x0))
+          for i in 0..<c {
+            let upper = at(y0, x0, i) * (1 - fx) + at(y0, x0 + 1, i) * fx
+            let lower = at(y0 + 1, x0, i) * (1 - fx) + at(y0 + 1, x0 + 1, i) * fx
+            doubled.append(upper * (1 - fy) + lower * fy)
+          }
+        }
+      }
+      try Self.onEachSet { set in
+        let tensor = try Tensor(h, w, c, input)
+        Self.expectEqual(try upsample(tensor, relu: false).array(), doubled, 1e-6, "upsample, set \(set)")
+        let joined = try upsample(tensor, adding: Tensor(2 * h, 2 * w, c, skip))
+        Self.expectEqual(joined.array(), zip(doubled, skip).map { max($0 + $1, 0) }, 1e-6, "join, set \(set)")
+        // Pooling what has even sides.
+        let wide = try Tensor(2 * h, 2 * w, c, skip)
+        func four(_ y: Int, _ x: Int, _ i: Int) -> [Float] {
+          [(0, 0), (0, 1), (1, 0), (1, 1)].map { skip[((2 * y + $0.0) * 2 * w + 2 * x + $0.1) * c + i] }
+        }
+        let places = (0..<h * w * c).map { four($0 / c / w, $0 / c % w, $0 % c) }
+        Self.expectEqual(try maximumPool(wide).array(), places.map { $0.max() ?? 0 }, 0, "maximum, set \(set)")
+        Self.expectEqual(
+          try averagePool(wide).array(), places.map { $0.reduce(0, +) / 4 }, 1e-6, "average, set \(set)")
+      }
+    }
+
+    @Test(arguments: [(1, 1), (3, 32), (5, 97)]) func rows(_ n: Int, _ c: Int) throws {
+      var numbers = Numbers(next: 0)
+      let (x, weight, bias) = (numbers(n * c), numbers(c), numbers(c))
+      try Self.onEachSet { set in
+        var out = [Float](repeating: 0, count: n * c)
+        ck_layer_norm(x, weight, bias, &out, Int32(n), Int32(c), 1e-6)
+        let normed = (0..<n).flatMap { r -> [Float] in
+          let row = x[r * c..<(r + 1) * c].map(Double.init)
+          let mean = row.reduce(0, +) / Double(c)
+          let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(c)
+          return row.enumerated().map {
+            Float(
+              ($0.element - mean) / (variance + 1e-6).squareRoot() * Double(weight[$0.offset]) + Double(bias[$0.offset])
+            )
+          }
+        }
+        Self.expectEqual(out, normed, 1e-5, "layer norm, set \(set)")
+        out = x.map { 20 * $0 }
+        ck_softmax(&out, Int32(n), Int32(c), 0.7)
+        let soft = (0..<n).flatMap { r -> [Float] in
+          let row = x[r * c..<(r + 1) * c].map { exp(Double($0) * 14) }
+          return row.map { Float($0 / row.reduce(0, +)) }
+        }
+        Self.expectEqual(out, soft, 2e-6, "softmax, set \(set)")
+        ck_bias_add(x, bias, &out, Int32(n), Int32(c))
+        Self.expectEqual(out, x.enumerated().map { $0.element + bias[$0.offset % c] }, 0, "bias, set \(set)")
+      }
+    }
+
+    @Test func elementwise() throws {
+      let x = stride(from: Float(-100), through: 100, by: 0.037).map { $0 }
+      try Self.onEachSet { set in
+        var out = x
+        ck_sigmoid(&out, Int32(x.count))
+        Self.expectEqual(out, x.map { Float(1 / (1 + exp(-Double($0)))) }, 2e-7, "sigmoid, set \(set)")
+        out = x.map { $0 / 10 }
+        ck_bias_gelu(&out, [0.25], Int32(x.count), 1)
+        let gelu = x.map { value -> Float in
+          let v = Double(value / 10 + 0.25)
+          return Float(0.5 * v * (1 + erf(v / 2.squareRoot())))
+        }
+        Self.expectEqual(out, gelu, 2e-6, "gelu, set \(set)")
+        let logits = Array(x.prefix(x.count / 4 * 4))
+        var unsure = [Float](repeating: 0, count: logits.count / 4)
+        ck_unsure(logits, &unsure, Int32(unsure.count), 4)
+        let expected = unsure.indices.map { p in
+          1 - (0..<3).reduce(0) { $0 + abs(tanh(Double(logits[p * 4 + $1]) / 2)) } / 3
+        }
+        Self.expectEqual(unsure, expected.map { Float($0) }, 1e-6, "unsure, set \(set)")
+      }
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import Domain
+import Testing
+
+@testable import Plugins
+
+@Suite("Region graph")
+struct RegionGraphTests {
+  struct Pair: Hashable, Comparable {
+    var a: FragmentID
+    var b: FragmentID
+    static func < (p: Self, q: Self) -> Bool { (p.a, p.b) < (q.a, q.b) }
+  }
+
+  static func section(_ height: Int, _ width: Int, labels: Int, seed: UInt64) -> (FragmentSection, AffinitySection) {
+    var generator = SplitMix(seed: seed)
+    func bytes(_ range: Int) -> Plane<UInt8> {
+      Plane(
+        height: height, width: width,
+        storage: (0..<height * width).map { _ in UInt8(generator.below(range) * (255 / (range - 1))) })
+    }
+    let plane = Plane<UInt32>(
+      height: height, width: width, storage: (0..<height * width).map { _ in UInt32(generator.below(labels + 1)) })
+    return (
+      FragmentSection(labels: plane, count: labels), AffinitySection(z: bytes(256), y: bytes(4), x: bytes(4))
+    )
+  }
+
+  @Test(
+    "equals a dictionary",
+    arguments: [(0, 0), (1, 1), (1, 8), (8, 1), (13, 17), (64, 70)], [1, 5, 300])
+  func twin(_ shape: (Int, Int), _ labels: Int) throws {
+    let (fragments, affinities) = Self.section(shape.0, shape.1, labels: labels, seed: UInt64(labels))
+    let (below, _) = Self.section(shape.0, shape.1, labels: labels + 20, seed: 77)
+    var expected: [Pair: [UInt8: UInt32]] = [:]
+    func id(_ z: Int32, _ label: UInt32) -> FragmentID { FragmentID(z: z, signature: 3, label: label) }
+    for y in 0..<shape.0 {
+      for x in 0..<shape.1 {
+        let here = fragments.labels[y, x]
+        guard here > 0 else { continue }
+        func count(_ other: FragmentID, _ affinity: UInt8) {
+          let own = id(5, here)
+          guard other != own else { return }
+          expected[Pair(a: min(own, other), b: max(own, other)), default: [:]][affinity, default: 0] += 1
+        }
+        if y > 0 && fragments.labels[y - 1, x] > 0 { count(id(5, fragments.labels[y - 1, x]), affinities.y[y, x]) }
+        if x > 0 && fragments.labels[y, x - 1] > 0 { count(id(5, fragments.labels[y, x - 1]), affinities.x[y, x]) }
+        if below.labels[y, x] > 0 {
+          let halved = UInt8((Double(affinities.z[y, x]) * 0.5).rounded())
+          count(FragmentID(z: 2, signature: 9, label: below.labels[y, x]), halved)
+        }
+      }
+    }
+    let (graph, summaries) = try RegionGraphBuilder.graph(
+      z: 5, signature: 3, fragments: fragments, affinities: affinities,
+      previous: PreviousSection(fragments: below, z: 2, signature: 9), gapConfidence: 0.5)
+    #expect(graph.edges.map { Pair(a: $0.a, b: $0.b) } == expected.keys.sorted())
+    for edge in graph.edges {
+      let counts = expected[Pair(a: edge.a, b: edge.b)] ?? [:]
+      #expect(edge.histogram.bins == counts.keys.sorted())
+      #expect(edge.histogram.counts == counts.keys.sorted().map { counts[$0] ?? 0 })
+    }
+    #expect(graph.z == 5 && graph.fragments == (1...UInt32(labels)).map { id(5, $0) })
+    #expect(graph.areas == summaries.map(\.area))
+    expectSummaries(summaries, fragments)
+  }
+
+  private func expectSummaries(_ summaries: [FragmentSummary], _ fragments: FragmentSection) {
+    for summary in summaries {
+      var ys: [Int] = []
+      var xs: [Int] = []
+      for y in 0..<fragments.labels.height {
+        for x in 0..<fragments.labels.width where fragments.labels[y, x] == summary.label {
+          ys.append(y)
+          xs.append(x)
+        }
+      }
+      #expect(summary.area == ys.count)
+      guard let top = ys.min(), let bottom = ys.max(), let left = xs.min(), let right = xs.max() else { continue }
+      #expect(Int(summary.minY) == top && Int(summary.maxY) == bottom + 1)
+      #expect(Int(summary.minX) == left && Int(summary.maxX) == right + 1)
+      #expect(abs(summary.centroidY - Double(ys.reduce(0, +)) / Double(ys.count)) < 1e-9)
+      #expect(abs(summary.centroidX - Double(xs.reduce(0, +)) / Double(xs.count)) < 1e-9)
+    }
+  }
+
+  @Test("the first section of a stack has no contacts below")
+  func first() throws {
+    let (fragments, affinities) = Self.section(9, 9, labels: 4, seed: 1)
+    let graph = try RegionGraphBuilder.graph(
+      z: -3, signature: 0, fragments: fragments, affinities: affinities, previous: nil
+    ).graph
+    #expect(graph.edges.allSatisfy { $0.a.z == -3 && $0.b.z == -3 && $0.a < $0.b })
+    #expect(!graph.edges.isEmpty)
+  }
+
+  @Test("a gap lowers the affinities between sections, not within")
+  func gap() throws {
+    let (fragments, affinities) = Self.section(9, 9, labels: 4, seed: 1)
+    let (below, _) = Self.section(9, 9, labels: 4, seed: 2)
+    let previous = PreviousSection(fragments: below, z: 0, signature: 0)
+    func graph(_ confidence: Double) throws -> SectionGraph {
+      try RegionGraphBuilder.graph(
+        z: 3, signature: 0, fragments: fragments, affinities: affinities, previous: previous,
+        gapConfidence: confidence
+      ).graph
+    }
+    let full = try graph(1)
+    let half = try graph(0.5)
+    for (one, other) in zip(full.edges, half.edges) {
+      #expect(one.a == other.a && one.b == other.b && one.histogram.total == other.histogram.total)
+      if one.a.z == 3 {
+        #expect(one == other)
+      } else {
+        #expect(abs(other.histogram.mean - one.histogram.mean / 2) < 0.003)
+      }
+    }
+  }
+
+  @Test("what does not fit together is refused")
+  func refused() throws {
+    let (fragments, affinities) = Self.section(4, 4, labels: 3, seed: 1)
+    let (other, _) = Self.section(4, 5, labels: 3, seed: 1)
+    let wrongCount = FragmentSection(labels: Plane(height: 4, width: 4, repeating: 4), count: 3)
+    func build(_ fragments: FragmentSection, _ previous: PreviousSection?, _ confidence: Double = 1) throws {
+      _ = try RegionGraphBuilder.graph(
+        z: 1, signature: 0, fragments: fragments, affinities: affinities, previous: previous,
+        gapConfidence: confidence)
+    }
+    #expect(throws: StageError.self) { try build(other, nil) }
+    #expect(throws: StageError.self) { try build(wrongCount, nil) }
+    #expect(throws: StageError.self) {
+      try build(fragments, PreviousSection(fragments: other, z: 0, signature: 0))
+    }
+    #expect(throws: StageError.self) {
+      try build(fragments, PreviousSection(fragments: fragments, z: 1, signature: 0))
+    }
+    #expect(throws: StageError.self) {
+      try build(fragments, PreviousSection(fragments: fragments, z: 0, signature: 0), 1.5)
+    }
+  }
+}

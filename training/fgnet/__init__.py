@@ -1,0 +1,1 @@
+"""FGNet-style affinity networks for serial-section electron microscopy: training, export, evaluation."""

@@ -1,0 +1,97 @@
+"""Volumes, normalisation, targets and augmentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import tifffile
+import torch
+
+from fgnet import augment
+from fgnet.config import preset
+from fgnet.data import Source, affinity_target, draw_batch
+from fgnet.losses import balanced_cross_entropy
+from fgnet.volumes import normalised, read_volume, section_statistics, widen_borders
+
+
+def test_read_volume(tmp_path: Path) -> None:
+    volume = np.arange(4 * 6 * 8, dtype=np.uint8).reshape(4, 6, 8)
+    tifffile.imwrite(tmp_path / "stack.tif", volume)
+    (tmp_path / "sections").mkdir()
+    for z, section in enumerate(volume):
+        tifffile.imwrite(tmp_path / "sections" / f"{z:03}.tif", section)
+    with h5py.File(tmp_path / "stack.h5", "w") as file:
+        file["raw"] = volume
+    for location in ("stack.tif", "sections", "stack.h5:raw"):
+        assert (read_volume(str(tmp_path / location)) == volume).all()
+        assert (read_volume(f"{tmp_path / location}[1:3]") == volume[1:3]).all()
+
+
+def test_normalisation_ignores_outliers_scale_and_offset() -> None:
+    rng = np.random.default_rng(0)
+    section = rng.normal(120, 20, (128, 128)).clip(0, 255).astype(np.uint8)
+    volume = np.stack([section, section // 2 + 40])
+    volume[0, 0, :20] = 255
+    first, second = normalised(volume)
+    assert abs(first.mean()) < 0.05 and abs(first.std() - 1) < 0.1
+    assert np.abs(first[1:] - second[1:]).max() < 0.1
+    assert section_statistics(np.full((8, 8), 9, np.uint8)) == (9, 0)
+    assert np.isfinite(normalised(np.full((1, 8, 8), 9, np.uint8))).all()
+
+
+def test_widen_borders() -> None:
+    labels = np.zeros((1, 5, 8), np.uint16)
+    labels[0, :, :4], labels[0, :, 4:] = 1, 2
+    labels[0, :, 7] = 0
+    assert widen_borders(labels)[0, 2].tolist() == [1, 1, 1, 0, 0, 2, 2, 0]
+
+
+def test_affinity_target() -> None:
+    labels = np.array([[[1, 1, 0, 2, 2, 3]], [[1, 2, 0, 2, 2, 3]]])
+    target, mask = affinity_target(labels, ((1, 0, 0), (0, 0, 1), (0, 0, 3), (0, 0, 9)), ignore_zero=False)
+    assert target[0, 1, 0].tolist() == [True, False, False, True, True, True]
+    assert not mask[0, 0].any() and mask[0, 1].all()
+    assert target[1, 0, 0].tolist() == [False, True, False, False, True, False]
+    assert mask[2, 0, 0].tolist() == [False] * 3 + [True] * 3
+    assert not mask[3].any()
+    _, mask = affinity_target(labels, ((0, 0, 1),), ignore_zero=True)
+    assert mask[0, 0, 0].tolist() == [False, True, False, False, True, True]
+
+
+def test_loss_is_balanced_and_masked() -> None:
+    target = torch.zeros(1, 1, 1, 1, 10, dtype=torch.bool)
+    target[..., :8] = True
+    mask = torch.ones_like(target)
+    wrong_on_positives = torch.where(target, -20.0, -20.0)
+    wrong_on_negatives = torch.where(target, 20.0, 20.0)
+    first = balanced_cross_entropy(wrong_on_positives, target, mask)
+    torch.testing.assert_close(first, balanced_cross_entropy(wrong_on_negatives, target, mask))
+    mask[..., 8:] = False
+    assert balanced_cross_entropy(wrong_on_negatives, target, mask) < 1e-6
+    noise = torch.randn(1, 2, 1, 1, 10)
+    absent = torch.cat([mask, torch.zeros_like(mask)], 1)
+    assert torch.isfinite(balanced_cross_entropy(noise, target.expand(-1, 2, -1, -1, -1), absent))
+
+
+def test_batches_keep_image_and_labels_together() -> None:
+    """A volume whose image is its labels: after all augmentation the two still agree."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(1, 3, (16, 12, 12)).repeat(16, 1).repeat(16, 2).astype(np.int32)
+    source = Source(labels.astype(np.float16) * 4 - 6, labels)
+    agreement = []
+    for _ in range(30):
+        batch = draw_batch(rng, [source], (6, 64, 96), 1, preset("nano").offsets)
+        assert batch.image.shape[1:] in {(6, 64, 96), (6, 96, 64)}
+        same = (batch.image[0, 1:] > 0) == (batch.image[0, :-1] > 0)
+        agreement.append(float((same == batch.target[0, 0, 1:]).float().mean()))
+        assert torch.isfinite(batch.image).all()
+    assert np.median(agreement) > 0.97
+
+
+def test_removed_sections() -> None:
+    rng = np.random.default_rng(0)
+    steps = [np.diff(augment.section_indices(rng, 8, 12)) for _ in range(200)]
+    assert all((step >= 1).all() and (step > 1).sum() <= 1 for step in steps)
+    assert any((step > 1).any() for step in steps)
