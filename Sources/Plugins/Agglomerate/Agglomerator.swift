@@ -93,7 +93,9 @@ public struct Agglomerator: AgglomerateStage {
   private func decideAtOnce(
     _ decided: Range<Int>, in window: [SectionGraph]
   ) throws(StageError) -> [[EdgeDecision]] {
-    let graph = try WindowGraph(window, keepEdgesBelow: decided.contains(0), stage: name)
+    let maximaOnly = options.scoring == .quantile && options.initialiseWithMaximum
+    let graph = try WindowGraph(
+      window, keepEdgesBelow: decided.contains(0), maximaOnly: maximaOnly, stage: name)
     var accepted = [UInt8](repeating: 0, count: graph.a.count)
     var scores = [Float](repeating: 0, count: graph.a.count)
     var parameters = post_agglomerate_options(

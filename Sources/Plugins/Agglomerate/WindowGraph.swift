@@ -22,7 +22,10 @@ struct WindowGraph {
   /// Number of each section's first node.
   private var firstNode: [Int] = []
 
-  init(_ window: [SectionGraph], keepEdgesBelow: Bool, stage: String) throws(StageError) {
+  /// - Parameters:
+  ///   - keepEdgesBelow: keep the edges of the first section to fragments below the window.
+  ///   - maximaOnly: keep only the largest bin of each histogram, if that is all the scoring looks at.
+  init(_ window: [SectionGraph], keepEdgesBelow: Bool, maximaOnly: Bool, stage: String) throws(StageError) {
     self.window = window
     self.stage = stage
     for (lower, upper) in zip(window, window.dropFirst()) where lower.z >= upper.z {
@@ -42,8 +45,8 @@ struct WindowGraph {
     guard areas.count < Int(Int32.max) else {
       throw StageError(stage: stage, reason: "\(areas.count) fragments in a window; lower look_behind or look_ahead.")
     }
-    reserve()
-    for index in window.indices { try append(index, keepEdgesBelow: keepEdgesBelow) }
+    reserve(maximaOnly: maximaOnly)
+    for index in window.indices { try append(index, keepEdgesBelow: keepEdgesBelow, maximaOnly: maximaOnly) }
   }
 
   private static func unique(_ ids: [FragmentID]) -> [FragmentID] {
@@ -52,13 +55,15 @@ struct WindowGraph {
     return out
   }
 
-  private mutating func reserve() {
+  private mutating func reserve(maximaOnly: Bool) {
     var edgeCount = 0
     var binCount = 0
     for section in window {
       edgeCount += section.edges.count
+      if maximaOnly { continue }
       for edge in section.edges { binCount += edge.histogram.bins.count }
     }
+    binCount += maximaOnly ? edgeCount : 0
     a.reserveCapacity(edgeCount)
     b.reserveCapacity(edgeCount)
     start.reserveCapacity(edgeCount + 1)
@@ -66,7 +71,7 @@ struct WindowGraph {
     counts.reserveCapacity(binCount)
   }
 
-  private mutating func append(_ index: Int, keepEdgesBelow: Bool) throws(StageError) {
+  private mutating func append(_ index: Int, keepEdgesBelow: Bool, maximaOnly: Bool) throws(StageError) {
     let first = a.count
     let section = window[index]
     for edge in section.edges {
@@ -78,8 +83,13 @@ struct WindowGraph {
       }
       a.append(from)
       b.append(to)
-      bins.append(contentsOf: edge.histogram.bins)
-      counts.append(contentsOf: edge.histogram.counts)
+      if !maximaOnly {
+        bins.append(contentsOf: edge.histogram.bins)
+        counts.append(contentsOf: edge.histogram.counts)
+      } else if let bin = edge.histogram.bins.last, let count = edge.histogram.counts.last {
+        bins.append(bin)
+        counts.append(count)
+      }
       start.append(UInt64(bins.count))
     }
     edges.append(first..<a.count)
