@@ -29,6 +29,7 @@ struct IngestCommand: ParsableCommand {
     let lock = try StateLock(configuration.stateDirectory)
     defer { lock.release() }
     let core = try DaemonCore(configuration: configuration, inbox: inbox, log: log)
+    core.showsTail = false
     StopSignals.onStop { inbox.stop() }
     try core.open()
     defer { core.close() }

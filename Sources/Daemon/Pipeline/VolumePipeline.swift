@@ -155,8 +155,8 @@ final class VolumePipeline {
   // MARK: Work
 
   /// Does the next piece of work: one section's products, or one commit. Returns false when there is none.
-  /// `isIdle`: nothing waits to be taken in, so the tail may be shown provisionally.
-  func step(isIdle: Bool) throws -> Bool {
+  /// `showsTail`: sections that are not final yet are shown provisionally when nothing else is to do.
+  func step(showsTail: Bool) throws -> Bool {
     let group = plan.nextCommit()
     if !group.isEmpty {
       for place in group {
@@ -171,7 +171,7 @@ final class VolumePipeline {
       guard let place = plan.place(of: z), plan.isGraphFinal(place) else { continue }
       if try makeProduct(wantedProduct(place)) { return true }
     }
-    return isIdle ? try showNextProvisional() : false
+    return showsTail ? try showNextProvisional() : false
   }
 
   /// Whether all present sections have final rows.

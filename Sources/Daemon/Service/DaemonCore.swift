@@ -23,6 +23,8 @@ final class DaemonCore {
   /// Files set aside since the start.
   private(set) var setAside = 0
   private let manager = ServiceManager()
+  /// Whether the tail is shown provisionally when nothing else is to do.
+  var showsTail = true
   /// Called after each step, for progress bars.
   var onProgress: (() -> Void)?
 
@@ -130,7 +132,7 @@ final class DaemonCore {
     for pipeline in pipelines {
       try pipeline.refresh()
       try pipeline.declareOverdue(now: now)
-      if try pipeline.step(isIdle: true) { return true }
+      if try pipeline.step(showsTail: showsTail) { return true }
     }
     for pipeline in pipelines { try pipeline.publishVolume() }
     return false

@@ -14,8 +14,8 @@ public struct AgglomeratorOptions: StageOptions {
   public var threshold = 0.7
   /// W: sections below the decided one that are looked at.
   public var lookBehind = 12
-  /// L: sections above. What is final lags this many sections behind.
-  public var lookAhead = 12
+  /// L: sections above. With the network's 5, what is final lags 16 sections behind.
+  public var lookAhead = 11
   /// Sections between the first and the last of three windows that must agree. 0: one window.
   public var agreementShift = 8
   /// Pixels (within the window); a cluster with fewer is joined down to `dustThreshold`. 0: no such rule.
@@ -42,7 +42,7 @@ public struct AgglomeratorOptions: StageOptions {
     OptionDescription(
       "look_behind", .int(0...64), default: .int(12), "Sections below the decided one that a decision looks at."),
     OptionDescription(
-      "look_ahead", .int(0...16), default: .int(12),
+      "look_ahead", .int(0...16), default: .int(11),
       "Sections above the decided one that a decision looks at; results are final this many sections later."),
     OptionDescription(
       "agreement_shift", .int(0...16), default: .int(8),

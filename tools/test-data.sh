@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Checks on real sections. Usage: test-data.sh BIN DATA, with DATA/demo/image/NNN.png, DATA/demo/labels/NNN.png (20 sections,
+# 30 x 6 x 6 nm, never trained on) and DATA/formats (files of real microscopes). Fails when anything is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=$(realpath "$1")
+data=$(realpath "$2")
+export PATH="$bin:$PATH"
+for needed in "$data/demo/image/000.png" "$data/demo/labels/000.png" "$data/formats"; do
+  [ -e "$needed" ] || { echo "test-data: $needed is missing" >&2; exit 1; }
+done
+here=$(mktemp -d)
+chmod 755 "$here" # run as root, the private PostgreSQL is another user's
+daemon=
+stop() {
+  if [ -n "$daemon" ]; then kill "$daemon" 2>/dev/null && wait "$daemon" 2>/dev/null || true; fi
+  daemon=
+}
+cleanup() {
+  stop
+  for file in "$here"/*/state/postgres/data/postmaster.pid; do # left behind only where a check failed half way
+    [ ! -e "$file" ] || kill -INT "$(head -1 "$file")" || true
+  done
+  rm -rf "$here"
+}
+trap cleanup EXIT
+passed=0
+failed=0
+check() { # check NAME COMMAND...
+  local name=$1
+  shift
+  if "$@"; then
+    passed=$((passed + 1))
+    echo "ok: $name"
+  else
+    failed=$((failed + 1))
+    echo "FAILED: $name"
+  fi
+}
+configure() { # configure NAME: a state directory and a watched folder of its own
+  mkdir -p "$here/$1/watched"
+  sed -e "s|^state_directory:.*|state_directory: $here/$1/state|" -e "s|folder: /data/sem/cortex|folder: $here/$1/watched|" \
+    -e "s|- name: cortex|- name: test|" -e "s|model: .*|model: $PWD/models/fgnet-nano.h5|" config/fgnetd.yaml \
+    >"$here/$1/fgnetd.yaml"
+}
+# Everything that must not depend on how the sections came.
+state() {
+  for query in \
+    "select z, state, content_sha256, file, signature from section where state <> 'superseded' order by z" \
+    "select f.fragment_id, f.area_px, f.min_y, f.min_x, f.max_y, f.max_x, f.state, s.live_id from fragment f join segment s using (volume_id, segment_id) order by 1" \
+    "select fragment_a, fragment_b, contact_area_px, mean_affinity, score, accepted from region_edge order by 1, 2" \
+    "select segment_id from segment where state = 'live' order by 1"; do
+    fgnetd sql --config "$here/$1/fgnetd.yaml" -- -At -c "$query"
+  done
+  (cd "$here/$1/state/sections/test" && ls z*.h5 | grep -v image | xargs sha256sum) # an image file names its source
+}
+scores() { fgnetd evaluate --config "$here/$1/fgnetd.yaml" --json "$data/demo/labels"; }
+below() { python3 -c "import json,sys; v=json.load(open(sys.argv[1]))[sys.argv[2]]; print(sys.argv[2], v); sys.exit(v > float(sys.argv[3]))" "$@"; }
+
+# All at once.
+configure batch
+fgnetd ingest --quiet --config "$here/batch/fgnetd.yaml" "$data/demo/image" 2>"$here/log" || { cat "$here/log" >&2; exit 1; }
+state batch >"$here/batch.state"
+scores batch >"$here/scores"
+check "20 real sections, VOI at most 0.8" below "$here/scores" voi 0.8
+check "20 real sections, adapted Rand error at most 0.12" below "$here/scores" adaptedRandError 0.12
+check "section files and stack open in h5py" /usr/bin/python3 - "$here/batch/state/sections/test" <<'PYTHON'
+import sys, h5py
+with h5py.File(sys.argv[1] + "/volume.h5") as volume:
+    labels = volume["fragments"]
+    assert labels.shape == (20, 512, 512), labels.shape
+    assert all(labels[z].max() > 10 for z in range(20))
+PYTHON
+
+# Dropped one by one in random order into a watched folder.
+configure random
+fgnetd run --config "$here/random/fgnetd.yaml" 2>"$here/log" &
+daemon=$!
+until fgnetd wait --config "$here/random/fgnetd.yaml" 2>/dev/null; do kill -0 "$daemon"; done
+count=0
+while read -r file; do
+  cp "$file" "$here/random/watched/"
+  count=$((count + 1))
+  fgnetd wait --config "$here/random/fgnetd.yaml" --sections "$count"
+done < <(find "$data/demo/image" -name '*.png' | sort | shuf --random-source=<(yes 7))
+fgnetd finish --config "$here/random/fgnetd.yaml" >/dev/null
+fgnetd wait --config "$here/random/fgnetd.yaml" --final
+stop
+state random >"$here/random.state"
+check "random order, one by one: the same labels and rows" cmp "$here/batch.state" "$here/random.state"
+
+# Killed again and again.
+configure killed
+kills=0
+for delay in 0.7 1.3 0.9 2.1 1.1 1.7 0.6 2.5 1.2 0.8 1.9 1.0 3.1 0.7 1.4 2.2 1.6 0.9 1.3 2.7; do
+  fgnetd ingest --quiet --config "$here/killed/fgnetd.yaml" "$data/demo/image" 2>/dev/null &
+  victim=$!
+  timeout "$delay" tail --pid="$victim" -f /dev/null || true
+  if kill -9 "$victim" 2>/dev/null; then kills=$((kills + 1)); fi
+  wait "$victim" 2>/dev/null || true
+done
+fgnetd ingest --quiet --config "$here/killed/fgnetd.yaml" "$data/demo/image" 2>/dev/null
+state killed >"$here/killed.state"
+check "killed $kills times: the same labels and rows" cmp "$here/batch.state" "$here/killed.state"
+check "no leftover temporary files" test -z "$(find "$here/killed/state/sections" -name '.*' -type f)"
+
+# Files of real microscopes: each is taken or named with a reason, and nothing ends the program.
+configure formats
+mkdir "$here/formats/in"
+number=0
+for file in "$data"/formats/*.tif; do
+  number=$((number + 1))
+  cp "$file" "$here/formats/in/$number.tif"
+done
+status=0
+fgnetd ingest --quiet --config "$here/formats/fgnetd.yaml" "$here/formats/in" 2>"$here/formats.log" || status=$?
+check "real microscope files: taken or set aside with a reason (status $status)" test "$status" -le 65
+taken=$(fgnetd sql --config "$here/formats/fgnetd.yaml" -- -At -c "select (select count(*) from section where state <> 'missing') + (select count(*) from quarantine)")
+check "every one of $number is accounted for" test "$taken" -eq "$number"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
