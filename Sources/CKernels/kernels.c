@@ -1,13 +1,8 @@
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "table.h"
-
-static const struct ck_table *table;
-static int isa_in_use = -1;
 
 static const struct ck_table *table_of(int isa) {
 #if defined(__x86_64__)
@@ -30,27 +25,27 @@ int ck_best_isa(void) {
   return CK_BASELINE;
 }
 
+static const struct ck_table *best;
+static _Thread_local const struct ck_table *chosen;
+
+__attribute__((constructor)) static void choose_best(void) { best = table_of(ck_best_isa()); }
+
+const struct ck_table *ck_table_in_use(void) { return chosen ? chosen : best; }
+void ck_use_table(const struct ck_table *table) { chosen = table; }
+
 int ck_use_isa(int isa) {
-  const int best = ck_best_isa();
-  isa_in_use = isa < best ? isa : best;
-  table = table_of(isa_in_use);
-  return isa_in_use;
+  const int most = ck_best_isa();
+  const int used = isa < most ? isa : most;
+  chosen = table_of(used);
+  return used;
 }
 
-__attribute__((constructor)) static void choose_isa(void) { ck_use_isa(CK_AVX512); }
-
-int ck_isa(void) { return isa_in_use; }
-
-float *ck_allocate(size_t count) {
-  const size_t huge = 2 << 20, bytes = (count * sizeof(float) + 63) / 64 * 64;
-  void *memory = NULL;
-  const size_t alignment = bytes >= 2 * huge ? huge : 64;
-  if (posix_memalign(&memory, alignment, bytes ? bytes : 64) != 0) return NULL;
-  if (alignment == huge) madvise(memory, bytes, MADV_HUGEPAGE);
-  return memory;
+int ck_isa(void) {
+  const struct ck_table *table = ck_table_in_use();
+  for (int isa = CK_AVX512; isa > CK_BASELINE; isa--)
+    if (table == table_of(isa)) return isa;
+  return CK_BASELINE;
 }
-
-void ck_free(float *memory) { free(memory); }
 
 float *ck_scratch(size_t count) {
   float *memory = ck_allocate(count);
@@ -60,11 +55,13 @@ float *ck_scratch(size_t count) {
 }
 
 size_t ck_conv_packed_size(int out_c, int in_c, int planes, int k) {
+  const struct ck_table *table = ck_table_in_use();
   const size_t width = (size_t)(out_c + table->vector - 1) / table->vector * table->vector;
   return width * ((size_t)in_c * planes * k * k + 1);
 }
 
 void ck_conv_pack(const float *weight, const float *bias, int out_c, int in_c, int planes, int k, float *packed) {
+  const struct ck_table *table = ck_table_in_use();
   const int vector = table->vector, total = (out_c + vector - 1) / vector, taps = planes * k * k;
   memset(packed, 0, ck_conv_packed_size(out_c, in_c, planes, k) * sizeof(float));
   if (bias) memcpy(packed, bias, out_c * sizeof(float));
@@ -86,13 +83,13 @@ static long chunk_of(long count, long least) {
   return even < least ? least : even;
 }
 
-static void conv_task(const void *c, long first, long last) { table->conv_rows(c, first, last); }
+static void conv_task(const void *c, long first, long last) { ck_table_in_use()->conv_rows(c, first, last); }
 void ck_conv(const struct ck_conv *conv) { ck_parallel(conv->out_h, chunk_of(conv->out_h, 1), conv_task, conv); }
 
-static void fga_task(const void *c, long first, long last) { table->fga_rows(c, first, last); }
+static void fga_task(const void *c, long first, long last) { ck_table_in_use()->fga_rows(c, first, last); }
 void ck_fga(const struct ck_fga *fga) { ck_parallel(fga->h, chunk_of(fga->h, 1), fga_task, fga); }
 
-static void attention_task(const void *c, long first, long last) { table->attention_items(c, first, last); }
+static void attention_task(const void *c, long first, long last) { ck_table_in_use()->attention_items(c, first, last); }
 void ck_window_attention(const struct ck_attention *a) {
   const long items = (long)((a->h + a->window - 1) / a->window) * ((a->w + a->window - 1) / a->window) * a->heads;
   ck_parallel(items, chunk_of(items, 1), attention_task, a);
@@ -108,7 +105,7 @@ struct arguments {
 
 static void upsample_task(const void *p, long first, long last) {
   const struct arguments *s = p;
-  table->upsample_rows(s->a, s->b, s->out, s->h, s->w, s->channels, s->flag, first, last);
+  ck_table_in_use()->upsample_rows(s->a, s->b, s->out, s->h, s->w, s->channels, s->flag, first, last);
 }
 void ck_upsample_add(const float *in, const float *skip, float *out, int h, int w, int c, int relu) {
   const struct arguments s = {.a = in, .b = skip, .out = out, .h = h, .w = w, .channels = c, .flag = relu};
@@ -117,7 +114,7 @@ void ck_upsample_add(const float *in, const float *skip, float *out, int h, int 
 
 static void max_pool_task(const void *p, long first, long last) {
   const struct arguments *s = p;
-  table->max_pool_rows(s->a, s->out, s->w, s->channels, first, last);
+  ck_table_in_use()->max_pool_rows(s->a, s->out, s->w, s->channels, first, last);
 }
 void ck_max_pool(const float *in, float *out, int h, int w, int c) {
   const struct arguments s = {.a = in, .out = out, .w = w, .channels = c};
@@ -126,7 +123,7 @@ void ck_max_pool(const float *in, float *out, int h, int w, int c) {
 
 static void average_pool_task(const void *p, long first, long last) {
   const struct arguments *s = p;
-  table->average_pool_rows(s->a, s->out, s->w, s->channels, first, last);
+  ck_table_in_use()->average_pool_rows(s->a, s->out, s->w, s->channels, first, last);
 }
 void ck_average_pool(const float *in, float *out, int h, int w, int c) {
   const struct arguments s = {.a = in, .out = out, .w = w, .channels = c};
@@ -135,7 +132,7 @@ void ck_average_pool(const float *in, float *out, int h, int w, int c) {
 
 static void layer_norm_task(const void *p, long first, long last) {
   const struct arguments *s = p;
-  table->layer_norm_rows(s->a, s->b, s->c, s->out, s->channels, s->number, first, last);
+  ck_table_in_use()->layer_norm_rows(s->a, s->b, s->c, s->out, s->channels, s->number, first, last);
 }
 void ck_layer_norm(const float *in, const float *weight, const float *bias, float *out, int n, int c, float epsilon) {
   const struct arguments s = {.a = in, .b = weight, .c = bias, .out = out, .channels = c, .number = epsilon};
@@ -144,7 +141,7 @@ void ck_layer_norm(const float *in, const float *weight, const float *bias, floa
 
 static void bias_gelu_task(const void *p, long first, long last) {
   const struct arguments *s = p;
-  table->bias_gelu_rows(s->out, s->a, s->channels, first, last);
+  ck_table_in_use()->bias_gelu_rows(s->out, s->a, s->channels, first, last);
 }
 void ck_bias_gelu(float *x, const float *bias, int n, int c) {
   const struct arguments s = {.a = bias, .out = x, .channels = c};
@@ -153,7 +150,7 @@ void ck_bias_gelu(float *x, const float *bias, int n, int c) {
 
 static void bias_add_task(const void *p, long first, long last) {
   const struct arguments *s = p;
-  table->bias_add_rows(s->a, s->b, s->out, s->channels, first, last);
+  ck_table_in_use()->bias_add_rows(s->a, s->b, s->out, s->channels, first, last);
 }
 void ck_bias_add(const float *in, const float *bias, float *out, int n, int c) {
   const struct arguments s = {.a = in, .b = bias, .out = out, .channels = c};
@@ -162,7 +159,7 @@ void ck_bias_add(const float *in, const float *bias, float *out, int n, int c) {
 
 static void softmax_task(const void *p, long first, long last) {
   const struct arguments *s = p;
-  table->softmax_rows(s->out, s->channels, s->number, first, last);
+  ck_table_in_use()->softmax_rows(s->out, s->channels, s->number, first, last);
 }
 void ck_softmax(float *x, int n, int c, float scale) {
   const struct arguments s = {.out = x, .channels = c, .number = scale};
@@ -171,7 +168,7 @@ void ck_softmax(float *x, int n, int c, float scale) {
 
 static void unsure_task(const void *p, long first, long last) {
   const struct arguments *s = p;
-  table->unsure_items(s->a, s->out, s->channels, first, last);
+  ck_table_in_use()->unsure_items(s->a, s->out, s->channels, first, last);
 }
 void ck_unsure(const float *logits, float *out, int n, int c) {
   const struct arguments s = {.a = logits, .out = out, .channels = c};
@@ -180,7 +177,7 @@ void ck_unsure(const float *logits, float *out, int n, int c) {
 
 static void sigmoid_plane_task(const void *p, long first, long last) {
   const struct arguments *s = p;
-  table->sigmoid_plane_rows(s->a, s->w, s->channels, s->flag, s->out, s->width, first, last);
+  ck_table_in_use()->sigmoid_plane_rows(s->a, s->w, s->channels, s->flag, s->out, s->width, first, last);
 }
 void ck_sigmoid_plane(const float *logits, int w, int c, int channel, float *out, int oh, int ow) {
   const struct arguments s = {.a = logits, .out = out, .w = w, .channels = c, .flag = channel, .width = ow};
@@ -199,7 +196,7 @@ int ck_all_finite(const float *x, size_t n) {
 
 static void sigmoid_task(const void *p, long first, long last) {
   const struct arguments *s = p;
-  table->sigmoid_items(s->out, first, last);
+  ck_table_in_use()->sigmoid_items(s->out, first, last);
 }
 void ck_sigmoid(float *x, int n) {
   const struct arguments s = {.out = x};

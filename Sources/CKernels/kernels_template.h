@@ -278,7 +278,7 @@ static void conv_rows(const struct ck_conv *c, long first_row, long last_row) {
       first += vectors;
     }
   }
-  free(scratch);
+  ck_free(scratch);
 }
 
 // ---- attention -----------------------------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ static void fga_rows(const struct ck_fga *a, long first, long last) {
       }
     }
   }
-  free(both);
+  ck_free(both);
 }
 
 static void softmax_row(float *x, int n, float scale) {
@@ -391,7 +391,7 @@ static void attention_items(const struct ck_attention *a, long first, long last)
         memcpy(a->out + ((long)y * out_w + x) * dim + head * d, mixed + t * d, d * sizeof(float));
     }
   }
-  free(scratch);
+  ck_free(scratch);
 }
 
 static void softmax_rows(float *x, int c, float scale, long first, long last) {
@@ -412,7 +412,8 @@ static void upsample_rows(
     float *to = out + y * 2 * width;
     const float *add = skip ? skip + y * 2 * width : NULL;
     for (long x = 0; x < 2 * w; x++) {
-      const long near_x = x / 2, other_x = x % 2 ? (near_x + 1 < w ? near_x + 1 : near_x) : (near_x > 0 ? near_x - 1 : 0);
+      const long near_x = x / 2;
+      const long other_x = x % 2 ? (near_x + 1 < w ? near_x + 1 : near_x) : (near_x > 0 ? near_x - 1 : 0);
       const float *l = blend + near_x * c, *r = blend + other_x * c;
       float *restrict o = to + x * c;
       if (add) {
@@ -432,7 +433,7 @@ static void upsample_rows(
       }
     }
   }
-  free(blend);
+  ck_free(blend);
 }
 
 static void max_pool_rows(const float *in, float *out, int w, int c, long first, long last) {
@@ -503,7 +504,8 @@ static void unsure_items(const float *logits, float *out, int c, long first, lon
   }
 }
 
-static void sigmoid_plane_rows(const float *logits, int w, int c, int channel, float *out, int ow, long first, long last) {
+static void sigmoid_plane_rows(
+    const float *logits, int w, int c, int channel, float *out, int ow, long first, long last) {
   for (long y = first; y < last; y++)
     for (long x = 0; x < ow; x++) out[y * ow + x] = logistic(logits[(y * w + x) * c + channel]);
 }

@@ -17,6 +17,7 @@ static int workers, wanted;  // wanted: threads in use, the caller included; 0 u
 static struct {
   void (*task)(const void *, long, long);
   const void *context;
+  const struct ck_table *table;
   long count, chunk;
   atomic_long next;
   long serial;   // of the job; a worker takes part in each job once
@@ -44,6 +45,7 @@ static void *worker(void *argument) {
     }
     seen = job.serial;
     job.busy++;
+    ck_use_table(job.table);
     pthread_mutex_unlock(&lock);
     work();
     pthread_mutex_lock(&lock);
@@ -91,7 +93,8 @@ void ck_parallel(long count, long chunk, void (*task)(const void *, long, long),
     pthread_detach(thread);
     workers++;
   }
-  job.task = task, job.context = context, job.count = count, job.chunk = chunk;
+  job.task = task, job.context = context, job.table = ck_table_in_use();
+  job.count = count, job.chunk = chunk;
   atomic_store(&job.next, 0);
   job.serial++;
   job.invited = threads - 1;

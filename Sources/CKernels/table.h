@@ -27,6 +27,10 @@ extern const struct ck_table ck_table_avx2;
 extern const struct ck_table ck_table_avx512;
 #endif
 
+/// The calling thread's kernels. A job's threads use those of the thread that gave the job.
+const struct ck_table *ck_table_in_use(void);
+void ck_use_table(const struct ck_table *table);
+
 /// Vectors in the next block when `left` are left. Blocks of one size but the last keep register use high:
 /// four vectors are 2 + 2, not 3 + 1.
 static inline int ck_block(int left, int max_block) {
@@ -36,5 +40,5 @@ static inline int ck_block(int left, int max_block) {
 
 /// Runs task(context, first, last) over [0, count) cut into chunks, on all threads.
 void ck_parallel(long count, long chunk, void (*task)(const void *, long, long), const void *context);
-/// malloc that ends the process when memory is out: scratch of a few kilobytes inside a kernel.
+/// ck_allocate that ends the process when memory is out: scratch of a few kilobytes inside a kernel.
 float *ck_scratch(size_t count);

@@ -1,8 +1,9 @@
 internal import CKernels
 
-/// The network of docs/model.md, evaluated section by section. Every layer's output is kept as long as a later section can
-/// need it, by the keys of the sections it was computed from, so that in a stack that grows at its end nothing is computed
-/// twice, and the result for a section is a function of the sections within the context radius alone, bit for bit.
+/// The network of docs/model.md, evaluated section by section. Every layer's output is kept as long as a later section
+/// can need it, by the keys of the sections it was computed from, so that in a stack that grows at its end nothing is
+/// computed twice, and the result for a section is a function of the sections within the context radius alone, bit for
+/// bit.
 ///
 /// Not reentrant: one thread at a time.
 public final class FGNet {
@@ -10,14 +11,16 @@ public final class FGNet {
   public static let kernelVersion = "1"
 
   public let architecture: Architecture
-  /// Bytes that may stay in memory for sections that are not in the stack of the last evaluation (other tiles, for example).
+  /// Bytes that may stay in memory for sections that are not in the stack of the last evaluation (other tiles, for
+  /// example).
   public var memoryLimit = 1 << 30
   private let modules: Modules
   private let meter = Meter()
   private var memo = LayerMemo()
 
   /// - Parameter path: a weights file.
-  /// - Throws: `unreadableWeights`, `unknownFormat`, `badArchitecture`, `mismatchedWeights`, `notFinite`, all naming the file.
+  /// - Throws: `unreadableWeights`, `unknownFormat`, `badArchitecture`, `mismatchedWeights`, `notFinite`, all naming
+  ///   the file.
   public convenience init(path: String) throws(KernelError) {
     let file = try WeightsFile(path: path)
     try self.init(architecture: file.architecture, weights: file)
@@ -27,9 +30,10 @@ public final class FGNet {
   public init(architecture: Architecture, weights: any WeightsSource) throws(KernelError) {
     try architecture.validate(source: weights.name)
     self.architecture = architecture
-    OpenBLAS.useThreads(Int(ck_threads()))
     modules = try Modules(architecture, weights, meter)
   }
+
+  deinit { ck_release_kept() }
 
   /// Multiply-adds done so far.
   public var operationsDone: Int { meter.operations }
@@ -73,9 +77,9 @@ public final class FGNet {
     return FloatPlane(height: height, width: width, values: values)
   }
 
-  /// The normalised section, padded by reflection to multiples of the alignment.
-  private func prepared(_ plane: FloatPlane) throws(KernelError) -> Tensor {
-    guard let normalisation = Normalisation(plane.values) else { throw .notFinite(what: "the image") }
+  /// The normalised section, padded by reflection to multiples of the alignment; nil when a pixel is no number.
+  private func prepared(_ plane: FloatPlane) throws(KernelError) -> Tensor? {
+    guard let normalisation = Normalisation(plane.values) else { return nil }
     let alignment = architecture.alignment
     func padded(_ size: Int) -> Int { (size + alignment - 1) / alignment * alignment }
     let out = try Tensor(padded(plane.height), padded(plane.width), 1)
@@ -109,9 +113,9 @@ extension FGNet {
   }
 
   /// Logits of `stack[index]`, padded.
-  /// - Parameter prepare: the network's input from an image.
+  /// - Parameter prepare: the network's input from an image, nil when there is none.
   func maps(
-    index: Int, stack: [StackPlane], prepare: (FloatPlane) throws -> Tensor
+    index: Int, stack: [StackPlane], prepare: (FloatPlane) throws -> Tensor?
   ) throws -> Maps {
     precondition(stack.indices.contains(index), "section \(index) of a stack of \(stack.count)")
     // Sections from here on can still get neighbours; results above it are provisional and push nothing out.
@@ -174,7 +178,7 @@ extension FGNet {
   }
 
   private func evaluate(
-    _ step: Step, _ stack: [StackPlane], _ prepare: (FloatPlane) throws -> Tensor
+    _ step: Step, _ stack: [StackPlane], _ prepare: (FloatPlane) throws -> Tensor?
   ) throws -> LayerMemo.Value {
     meter.place = step.place
     if step.layer == .image {
@@ -182,7 +186,10 @@ extension FGNet {
       guard image.height > 0 && image.width > 0 else {
         throw KernelError.badSection(key: stack[step.place].key, reason: "it has no pixels")
       }
-      return LayerMemo.Value(maps: [try prepare(image)], height: image.height, width: image.width)
+      guard let input = try prepare(image) else {
+        throw KernelError.notFinite(what: "section \(stack[step.place].key)")
+      }
+      return LayerMemo.Value(maps: [input], height: image.height, width: image.width)
     }
     var values: [Step: LayerMemo.Value] = [:]
     for input in inputs(of: step, stack.count) { values[input] = memo.take(key(input, stack)) }

@@ -1,5 +1,5 @@
-/// What is kept between evaluations: the network cut where its layers look at neighbouring sections. Each is evaluated for
-/// one place of the stack from others at the same place, or at the place and both its neighbours.
+/// What is kept between evaluations: the network cut where its layers look at neighbouring sections. Each is evaluated
+/// for one place of the stack from others at the same place, or at the place and both its neighbours.
 enum Layer: Int, CaseIterable {
   /// The normalised section.
   case image
@@ -77,8 +77,8 @@ enum Layer: Int, CaseIterable {
     return reaches
   }()
 
-  /// The lowest place at which the layer is still read once every section up to `final` is done: the places of its readers
-  /// that are not evaluated yet begin at final + 1 + reach.
+  /// The lowest place at which the layer is still read once every section up to `final` is done: the places of its
+  /// readers that are not evaluated yet begin at final + 1 + reach.
   func firstPlaceNeeded(after final: Int) -> Int {
     var first = Int.max
     for layer in Self.allCases {

@@ -1,7 +1,7 @@
 /// Layers by what they were computed from. Equal keys mean equal values.
 struct LayerMemo {
-  /// A layer at one place: the keys of the sections within its radius, clipped at the ends of the stack, and which of them is
-  /// the place's own.
+  /// A layer at one place: the keys of the sections within its radius, clipped at the ends of the stack, and which of
+  /// them is the place's own.
   struct Key: Hashable {
     var layer: Layer
     var sections: [String]
@@ -45,8 +45,8 @@ struct LayerMemo {
 
   mutating func remove(_ key: Key) { entries[key] = nil }
 
-  /// Keeps `needed`; of the rest, drops everything that belongs to `sections`, and then the least recently used until at
-  /// most `limit` bytes are left besides what is needed.
+  /// Keeps `needed`; of the rest, drops everything that belongs to `sections`, and then the least recently used until
+  /// at most `limit` bytes are left besides what is needed.
   mutating func trim(needed: Set<Key>, sections: Set<String>, limit: Int) {
     entries = entries.filter { needed.contains($0.key) || !sections.contains($0.key.section) }
     var foreign = entries.filter { !needed.contains($0.key) }.map { ($0.value.used, $0.value.value.bytes, $0.key) }

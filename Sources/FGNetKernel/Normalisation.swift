@@ -1,5 +1,6 @@
-/// "clipped-mean-std" of docs/model.md: mean and standard deviation of a section's intensities, clipped to their 0.5 % and
-/// 99.5 % quantiles (linear between ranks, as numpy has it). Sums in double and in raster order: the same on every machine.
+/// "clipped-mean-std" of docs/model.md: mean and standard deviation of a section's intensities, clipped to their 0.5 %
+/// and 99.5 % quantiles (linear between ranks, as numpy has it). Sums in double and in raster order: the same on every
+/// machine.
 struct Normalisation: Equatable {
   let mean: Double
   let deviation: Double
@@ -29,8 +30,8 @@ struct Normalisation: Equatable {
   var scale: Float { Float(1 / max(deviation, 1e-4)) }
 }
 
-/// Order statistics of many numbers, by counting: the high 16 bits of each first, then the low 16 bits of those that share
-/// the high bits with the rank sought.
+/// Order statistics of many numbers, by counting: the high 16 bits of each first, then the low 16 bits of those that
+/// share the high bits with the rank sought.
 private struct Ranks {
   private let pixels: [Float]
   private let counts: [Int]

@@ -1,8 +1,9 @@
 internal import CKernels
 internal import COpenBLAS
 
-/// What is to be known of the linked OpenBLAS. Debian's build takes some new CPUs for old ones and runs at half speed; the
-/// choice is read from `OPENBLAS_CORETYPE` when the library loads, so a program corrects it by starting itself again.
+/// What is to be known of the linked OpenBLAS. Debian's build takes some new CPUs for old ones and runs at half speed;
+/// the choice is read from `OPENBLAS_CORETYPE` when the library loads, so a program corrects it by starting itself
+/// again.
 public enum OpenBLAS {
   /// The kernels OpenBLAS chose, for example `Haswell`.
   public static var coreName: String { String(cString: openblas_get_corename()) }

@@ -1,5 +1,5 @@
-/// RS of docs/model.md: a = relu(conv0(x)), out = relu(a + conv1(a)), the second over one or three sections. The two halves are
-/// separate, because the second needs the first of the neighbouring sections.
+/// RS of docs/model.md: a = relu(conv0(x)), out = relu(a + conv1(a)), the second over one or three sections. The two
+/// halves are separate, because the second needs the first of the neighbouring sections.
 final class ResidualBlock {
   private let key: String
   private let conv0: Convolution

@@ -3,7 +3,8 @@ internal import CKernels
 /// A map of one section: (height, width, channels) float32, channels fastest, 64-byte aligned, uninitialised when made.
 ///
 /// A class, because planes are shared by the memo and by the layers that still need them; written only by its maker.
-/// `data` does not keep the tensor alive: take it from a parameter, or from a local variable inside `withExtendedLifetime`.
+/// `data` does not keep the tensor alive: take it from a parameter, or from a local variable inside
+/// `withExtendedLifetime`.
 final class Tensor {
   let height: Int
   let width: Int

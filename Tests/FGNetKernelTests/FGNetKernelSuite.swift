@@ -1,4 +1,4 @@
 import Testing
 
-/// One test at a time: the instruction set and the number of threads belong to the process.
+/// One test at a time: they use all threads, and measure memory and work.
 @Suite(.serialized) enum FGNetKernelSuite {}

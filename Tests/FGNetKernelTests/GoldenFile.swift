@@ -3,7 +3,8 @@ import Foundation
 
 @testable import FGNetKernel
 
-/// What the training code's network gives for weights and input that anyone can make again (training/README.md, "Goldens").
+/// What the training code's network gives for weights and input that anyone can make again (training/README.md,
+/// "Goldens").
 struct GoldenFile {
   struct Output {
     var key: String

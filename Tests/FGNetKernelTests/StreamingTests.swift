@@ -1,3 +1,4 @@
+import CKernels
 import Testing
 
 @testable import FGNetKernel
@@ -198,6 +199,24 @@ extension FGNetKernelSuite {
       #expect(throws: KernelError.self) { try network.evaluate(index: 0, stack: stack) }
       // And then goes on.
       #expect(throws: Never.self) { try network.evaluate(index: 0, stack: Self.stack(0..<3, 32, 32)) }
+    }
+
+    /// Freed planes are used again: in steady state a section takes no memory from the system. In a process of its own,
+    /// because the kept memory is the process's.
+    @Test func memoryIsBounded() async {
+      await #expect(processExitsWith: .success) {
+        let network = try FGNetKernelSuite.StreamingTests.micro()
+        var bytes: [Int] = []
+        for newest in 5..<16 {
+          let stack = FGNetKernelSuite.StreamingTests.stack(0..<newest + 1, 512, 512)
+          _ = try network.evaluate(index: newest - 5, stack: stack)
+          bytes.append(ck_memory())
+        }
+        try #require(bytes[10] == bytes[6] && bytes[10] > 1 << 20)
+        try #require(network.memoryInUse <= bytes[10])
+        ck_release_kept()
+        try #require(ck_memory() < bytes[10])
+      }
     }
 
     @Test func layers() {

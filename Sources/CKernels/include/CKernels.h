@@ -17,20 +17,25 @@ enum ck_isa { CK_BASELINE = 0, CK_AVX2 = 1, CK_AVX512 = 2 };
 
 /// The best instruction set of this CPU.
 int ck_best_isa(void);
-/// The one in use.
+/// The one the calling thread uses.
 int ck_isa(void);
-/// Uses `isa`, or the best this CPU has if that is less; returns the one in use. Packed weights belong to one instruction set.
+/// From now on, for work that this thread asks for: `isa`, or the best this CPU has if that is less; returns the one in
+/// use. Packed weights belong to one instruction set.
 int ck_use_isa(int isa);
 /// Threads in use; at the start, the CPUs the process may run on.
 int ck_threads(void);
 void ck_use_threads(int threads);
 
-/// Zeroed or not, 64-byte aligned (large blocks: huge pages where the system gives them). NULL if out of memory.
+/// `count` floats, not zeroed, 64-byte aligned. NULL if out of memory. Large freed blocks are kept for reuse.
 float *ck_allocate(size_t count);
 void ck_free(float *memory);
+/// Bytes of large blocks, in use and kept.
+size_t ck_memory(void);
+/// Gives kept blocks back to the system.
+void ck_release_kept(void);
 
-/// One convolution, planes x k x k: out (out_h, out_w, out_c) <- in[0 ..< planes] (in_h, in_w, in_c), zeros outside, then
-/// residual, then relu. out_h = ceil(in_h / stride) with padding k / 2.
+/// One convolution, planes x k x k: out (out_h, out_w, out_c) <- in[0 ..< planes] (in_h, in_w, in_c), zeros outside,
+/// then residual, then relu. out_h = ceil(in_h / stride) with padding k / 2.
 struct ck_conv {
   const float *in[3];     // a NULL plane counts as zeros
   const float *packed;    // by ck_conv_pack

@@ -13,8 +13,8 @@ public final class FGNetAffinityStage: AffinityStage {
     fingerprint = "fgnet kernel=\(FGNet.kernelVersion) model=\(modelHash)"
   }
 
-  /// Pixels around a pixel that count. The trunk's windows lie on a grid, so that a tile is exact only where it begins and
-  /// ends at multiples of the alignment and has this much around it.
+  /// Pixels around a pixel that count. The trunk's windows lie on a grid, so that a tile is exact only where it begins
+  /// and ends at multiples of the alignment and has this much around it.
   public var halo: Int { network.architecture.halo }
   public var contextRadius: Int { network.contextRadius }
 

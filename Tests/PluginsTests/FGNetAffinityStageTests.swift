@@ -1,0 +1,53 @@
+import Domain
+import FGNetKernel
+import Testing
+
+@testable import Plugins
+
+@Suite(.serialized) struct FGNetAffinityStageTests {
+  static func stage() throws -> FGNetAffinityStage {
+    let weights = FormulaWeights(seed: 1, tensors: Architecture.nano.tensors)
+    return FGNetAffinityStage(network: try FGNet(architecture: .nano, weights: weights), modelHash: "abc123")
+  }
+
+  static func section(_ z: SectionNumber) -> StackSection {
+    StackSection(z: z, key: "section \(z)") {
+      let values = (0..<20 * 30).map { FormulaWeights.uniform(seed: UInt64(z) + 50, index: UInt64($0)) + 0.5 }
+      return Plane(height: 20, width: 30, storage: values.map { Float($0) })
+    }
+  }
+
+  @Test func contract() throws {
+    let stage = try Self.stage()
+    #expect(stage.name == "fgnet" && stage.contextRadius == 5 && stage.halo > 0)
+    #expect(stage.fingerprint.contains("abc123") && stage.fingerprint.contains(FGNet.kernelVersion))
+    let stack = [Self.section(3), Self.section(4)]
+    let first = try stage.affinities(of: 0, in: stack)
+    #expect(first.height == 20 && first.width == 30)
+    #expect(first.z.storage.allSatisfy { $0 == 0 })
+    let second = try stage.affinities(of: 1, in: stack)
+    #expect(second.z.storage.contains { $0 != 0 })
+    for affinities in [first, second] {
+      #expect((0..<30).allSatisfy { affinities.y[0, $0] == 0 } && (0..<20).allSatisfy { affinities.x[$0, 0] == 0 })
+      #expect(affinities.y[1, 0] != 0 && affinities.x[0, 1] != 0)
+    }
+    #expect(try stage.affinities(of: 1, in: stack) == second)
+    #expect(try Self.stage().affinities(of: 1, in: stack) == second)
+  }
+
+  @Test func quantisation() {
+    let plane = FloatPlane(height: 2, width: 2, values: [0, 0.5, 1, 0.0019])
+    let result = FGNetAffinityStage.quantised([plane, plane, plane], first: false)
+    #expect(result.z.storage == [0, 128, 255, 0])
+    #expect(result.y.storage == [0, 0, 255, 0])
+    #expect(result.x.storage == [0, 128, 0, 0])
+  }
+
+  @Test func faultsNameTheStageAndTheSection() throws {
+    let stack = [
+      StackSection(z: 0, key: "dark") { Plane(height: 4, width: 4, repeating: .infinity) }
+    ]
+    let error = #expect(throws: StageError.self) { try Self.stage().affinities(of: 0, in: stack) }
+    #expect(error?.stage == "fgnet" && error?.reason.contains("dark") == true)
+  }
+}
