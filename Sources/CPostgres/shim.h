@@ -19,6 +19,9 @@ static inline void cpostgres_silence_notices(PGconn *connection) {
   PQsetNoticeReceiver(connection, cpostgres_ignore_notice, NULL);
 }
 
+/// glibc 2.34; unistd.h shows it with _GNU_SOURCE only.
+extern pid_t _Fork(void);
+
 /// Starts a program in a session of its own with `output` as its standard output and error.
 /// With `drop`, it runs with that user, group and supplementary groups. Returns its pid, or -1 with errno set.
 /// An exit status of 126 means that the privileges could not be dropped, 127 that the program could not be started.
@@ -27,7 +30,9 @@ static inline pid_t cpostgres_spawn(const char *path, char *const argv[], char *
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
-  pid_t pid = fork();
+  // Not fork(): that first runs the handlers of libraries, and OpenBLAS's, which stops its threads, deadlocks when two
+  // threads fork. For the same reason the privileges go by plain system calls: glibc's would look for other threads.
+  pid_t pid = _Fork();
   if (pid == 0) {
     struct sigaction plain = {0};
     plain.sa_handler = SIG_DFL;
@@ -43,7 +48,10 @@ static inline pid_t cpostgres_spawn(const char *path, char *const argv[], char *
     dup2(output, 1);
     dup2(output, 2);
     syscall(SYS_close_range, 3u, ~0u, 0u);
-    if (drop && (setgroups(group_count, groups) != 0 || setgid(gid) != 0 || setuid(uid) != 0)) _exit(126);
+    if (drop && (syscall(SYS_setgroups, group_count, groups) != 0 || syscall(SYS_setgid, gid) != 0 ||
+                 syscall(SYS_setuid, uid) != 0)) {
+      _exit(126);
+    }
     if (chdir("/") != 0) _exit(126);
     execve(path, argv, envp);
     _exit(127);

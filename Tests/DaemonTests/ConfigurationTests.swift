@@ -63,7 +63,10 @@ import Testing
 
   @Test func combinationsThatMakeNoSenseAreRefused() {
     let off = "\n  affinity:\n    enabled: false"
-    #expect(faults(good.replacing("\n  affinity:\n    model: model.h5", with: off)).contains { $0.contains("needs affinities") })
+    #expect(
+      faults(good.replacing("\n  affinity:\n    model: model.h5", with: off)).contains {
+        $0.contains("needs affinities")
+      })
     let noWatershed = good + "\n  watershed:\n    enabled: false\n"
     #expect(faults(noWatershed).contains { $0.contains("needs fragments") })
     let twice = good.replacing("stages:", with: "  - name: a\n    folder: /data/b\nstages:")

@@ -119,13 +119,15 @@ import Volumes
     #expect(try run("wait", "--config", file, "--final", "--timeout", "60").status == 0)
     let second = try run("run", "--config", file)
     #expect(second.status == ExitStatus.unavailable.rawValue && second.errors.contains("another fgnetd"))
-    let answer = try run("sql", "--config", file, "--", "-At", "-c", "select count(*) from sections where state = 'final'")
+    let answer = try run(
+      "sql", "--config", file, "--", "-At", "-c", "select count(*) from sections where state = 'final'")
     #expect(answer.output == "5\n", "\(answer.errors)")
     #expect(try run("status", "--config", file).output.contains("5 final"))
     daemon.signal(SIGTERM)
     #expect(daemon.status(within: 30) == 0)
     _ = daemon.texts()
-    #expect(!FileManager.default.fileExists(atPath: bench.configuration.stateDirectory + "/postgres/data/postmaster.pid"))
+    #expect(
+      !FileManager.default.fileExists(atPath: bench.configuration.stateDirectory + "/postgres/data/postmaster.pid"))
   }
 
   /// The daemon needs a moment to make its cluster; `wait` says so until then.

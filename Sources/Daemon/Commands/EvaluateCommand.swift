@@ -18,7 +18,8 @@ struct EvaluateCommand: ParsableCommand {
   @OptionGroup var volume: VolumeOption
   @Argument(help: "The labels.") var labels: String
   @Option(help: "The dataset, for HDF5.") var dataset: String?
-  @Option(help: "The section number of the labels' first plane; without it, the volume's first section.") var firstZ: Int32?
+  @Option(help: "The section number of the labels' first plane; without it, the volume's first section.") var firstZ:
+    Int32?
   @Option(help: "Score this HDF5 or TIFF volume instead of the database's segments.") var segmentation: String?
   @Flag(help: "CREMI's adapted Rand error as well.") var cremi = false
   @Flag(help: "As JSON.") var json = false

@@ -26,7 +26,8 @@ struct ExportCommand: ParsableCommand {
       let row = segmented.volume
       let writer = try LabelVolumeWriter(
         path: output, dataset: "labels", count: Int(last.z - first.z) + 1, height: height, width: width,
-        resolution: (row.voxelSize.z, row.voxelSize.y, row.voxelSize.x), offset: (Double(first.z) * row.voxelSize.z, 0, 0),
+        resolution: (row.voxelSize.z, row.voxelSize.y, row.voxelSize.x),
+        offset: (Double(first.z) * row.voxelSize.z, 0, 0),
         attributes: [
           "first_z": String(first.z), "volume": row.name,
           "as_of_operation": String(try segmented.record.lastOperation(volume: row.id) ?? 0),

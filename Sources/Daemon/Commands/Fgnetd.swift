@@ -12,7 +12,8 @@ public struct Fgnetd: ParsableCommand {
     version: Version.current,
     subcommands: [
       RunCommand.self, IngestCommand.self, StatusCommand.self, CheckConfigCommand.self, FinishCommand.self,
-      DeclareMissingCommand.self, WaitCommand.self, SQLCommand.self, ExportCommand.self, EvaluateCommand.self, RenderCommand.self,
+      DeclareMissingCommand.self, WaitCommand.self, SQLCommand.self, ExportCommand.self, EvaluateCommand.self,
+      RenderCommand.self,
       SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}

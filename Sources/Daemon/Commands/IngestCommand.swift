@@ -63,13 +63,13 @@ struct IngestCommand: ParsableCommand {
     var chosen =
       configuration.volumes.first { $0.name == name }
       ?? DaemonConfiguration.Volume(
-        name: name ?? "", folder: folder, pattern: DaemonConfiguration.defaultPattern, voxelSize: (30, 6, 6),
+        name: name ?? "", folder: "", pattern: DaemonConfiguration.defaultPattern, voxelSize: (30, 6, 6),
         missingAfter: nil)
     if let name = volume.name { chosen.name = name }
     if chosen.name.isEmpty {
       throw OperatorError("name the volume with --volume", status: .usage)
     }
-    chosen.folder = folder
+    chosen.folder = DaemonConfiguration.absolute(folder)
     return chosen
   }
 

@@ -63,7 +63,8 @@ struct DeclareMissingCommand: ParsableCommand {
           throw OperatorError("z \(z) is not a section number", status: .usage)
         }
         if let section = try record.section(row.id, z: z), section.state != .missing {
-          throw OperatorError("z \(z) of \(name) is there (\(section.sourcePath ?? "")); it is not missing", status: .usage)
+          throw OperatorError(
+            "z \(z) of \(name) is there (\(section.sourcePath ?? "")); it is not missing", status: .usage)
         }
         try record.declareMissing(volume: row.id, z: z, run: nil)
         print("volume \(name), z \(z): declared missing")

@@ -49,7 +49,7 @@ struct RenderCommand: ParsableCommand {
       panels.append(Montage.Panel("refined affinities", Rendering.boundaries(affinities)))
     }
     panels.append(Montage.Panel("segments", overlay))
-    panels.append(Montage.Panel("segments, x-z, row \(labels.height / 2)", try reslice(segmented, labels)))
+    panels.append(Montage.Panel("x-z, row \(labels.height / 2)", try reslice(segmented, labels)))
     let state = section.state == .final ? "final" : "provisional"
     return Montage(
       panels, columns: panels.count == 4 ? 2 : panels.count,

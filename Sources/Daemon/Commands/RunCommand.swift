@@ -20,6 +20,7 @@ struct RunCommand: ParsableCommand {
     StopSignals.onStop { inbox.stop() }
     try core.open()
     defer { core.close() }
+    core.logProcessor()
     let intake = try IntakeThread(configuration: configuration, known: core.knownFiles(), inbox: inbox, log: log)
     intake.start()
     defer { intake.stop() }

@@ -31,7 +31,8 @@ struct SimulateCommand: ParsableCommand {
     guard sections >= 1, sections <= 100_000 else { throw ValidationError("--sections must be 1 to 100000.") }
     guard interval >= 0, interval <= 86_400 else { throw ValidationError("--interval must be 0 to 86400 seconds.") }
     guard (0...1).contains(faults) else { throw ValidationError("--faults must be 0 to 1.") }
-    guard FragmentID.sectionNumbers.contains(firstZ), Int(firstZ) + sections <= Int(FragmentID.sectionNumbers.upperBound)
+    guard FragmentID.sectionNumbers.contains(firstZ),
+      Int(firstZ) + sections <= Int(FragmentID.sectionNumbers.upperBound)
     else { throw ValidationError("--first-z is out of range.") }
   }
 

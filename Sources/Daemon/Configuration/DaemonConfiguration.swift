@@ -53,7 +53,8 @@ struct DaemonConfiguration: Sendable {
   /// Reads and checks a file. All faults are reported at once.
   static func load(path: String) throws -> DaemonConfiguration {
     guard let data = FileManager.default.contents(atPath: path) else {
-      let reason = FileManager.default.fileExists(atPath: path) ? "cannot be read (check its permissions)" : "does not exist"
+      let reason =
+        FileManager.default.fileExists(atPath: path) ? "cannot be read (check its permissions)" : "does not exist"
       throw OperatorError("configuration \(path) \(reason); give another with --config", status: .configuration)
     }
     guard let text = String(data: data, encoding: .utf8) else {
@@ -80,7 +81,7 @@ struct DaemonConfiguration: Sendable {
     let intake = root.mapping("intake")
     let stages = root.mapping("stages")
     let result = DaemonConfiguration(
-      stateDirectory: root.requiredString("state_directory"),
+      stateDirectory: absolute(root.requiredString("state_directory")),
       databaseURL: database.optionalString("url"),
       postgresBinaries: database.optionalString("binaries"),
       volumes: root.sequence("volumes").map(volume),
@@ -101,15 +102,22 @@ struct DaemonConfiguration: Sendable {
     return result
   }
 
+  /// A path that means the same whatever the working directory becomes.
+  static func absolute(_ path: String) -> String {
+    path.isEmpty ? path : URL(fileURLWithPath: path).standardizedFileURL.path
+  }
+
   /// Patterns of names to leave alone are `.*` (hidden names) or `*` and an ending.
   private var intakeIgnoreFaults: [String] {
-    intake.ignore.filter { $0 != ".*" && !($0.hasPrefix("*") && $0.dropFirst().allSatisfy { $0 != "*" } && $0.count > 1) }
-      .map { "intake.ignore: \($0) is neither `.*` nor `*` and an ending such as `*.tmp`" }
+    intake.ignore.filter {
+      $0 != ".*" && !($0.hasPrefix("*") && $0.dropFirst().allSatisfy { $0 != "*" } && $0.count > 1)
+    }
+    .map { "intake.ignore: \($0) is neither `.*` nor `*` and an ending such as `*.tmp`" }
   }
 
   private static func volume(_ mapping: ConfigMapping) -> Volume {
     let result = Volume(
-      name: mapping.requiredString("name"), folder: mapping.requiredString("folder"),
+      name: mapping.requiredString("name"), folder: absolute(mapping.requiredString("folder")),
       pattern: mapping.string("pattern", default: defaultPattern),
       voxelSize: mapping.triple("voxel_size_nm", default: (30, 6, 6)),
       missingAfter: mapping.optionalDuration("missing_after"))
@@ -125,7 +133,11 @@ struct DaemonConfiguration: Sendable {
     let enabled = mapping.bool("enabled", default: true)
     var options: [String: OptionValue] = [:]
     for (key, node) in mapping.remainingOptions() {
-      if let value = optionValue(node) { options[key] = value } else { mapping.fault("\(mapping.path).\(key) has no usable value", node) }
+      if let value = optionValue(node) {
+        options[key] = value
+      } else {
+        mapping.fault("\(mapping.path).\(key) has no usable value", node)
+      }
     }
     return Stage(name: chosen, enabled: enabled, options: options, path: mapping.path)
   }

@@ -36,7 +36,8 @@ struct SegmentedVolume {
         status: .noInput)
     }
     var table = [UInt64](repeating: 0, count: fragments.count + 1)
-    for member in try record.membership(volume: volume.id, z: section.z) where Int(member.fragment.label) < table.count {
+    for member in try record.membership(volume: volume.id, z: section.z) where Int(member.fragment.label) < table.count
+    {
       table[Int(member.fragment.label)] = member.segment.rawValue
     }
     let labels = fragments.labels

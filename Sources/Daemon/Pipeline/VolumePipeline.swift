@@ -366,7 +366,9 @@ final class VolumePipeline {
 
   /// How the fragments shown provisionally lie on the final ones.
   private func overlaps(_ product: Product) throws -> [SettledOverlap] {
-    guard stages.watershed != nil, let row = rows[product.z], row.state == .provisional, let file = row.file, products.contains(file) else { return [] }
+    guard stages.watershed != nil, let row = rows[product.z], row.state == .provisional, let file = row.file,
+      products.contains(file)
+    else { return [] }
     let old = try store.read(file, parts: [.fragments, .graph])
     guard let before = old.fragments, let oldGraph = old.graph,
       let after = try fragmentLabels(product.z, product.affinity)

@@ -1,5 +1,6 @@
 import DB
 import Domain
+import FGNetKernel
 import Foundation
 import Logging
 import Plugins
@@ -54,7 +55,8 @@ final class DaemonCore {
 
   private static func reason(_ error: any Error) -> String {
     let inner = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
-    return inner.domain == NSPOSIXErrorDomain ? String(cString: strerror(Int32(inner.code))) : inner.localizedDescription
+    return inner.domain == NSPOSIXErrorDomain
+      ? String(cString: strerror(Int32(inner.code))) : inner.localizedDescription
   }
 
   // MARK: Opening
@@ -62,6 +64,7 @@ final class DaemonCore {
   func open() throws {
     let record = try session.open()
     self.record = record
+    if configuration.threads > 0 { OpenBLAS.useThreads(configuration.threads) }
     let maker = StageMaker(configuration)
     pipelines = try configuration.volumes.map { volume in
       let stages = try maker.make()
@@ -81,6 +84,16 @@ final class DaemonCore {
   func knownFiles() throws -> Set<FileStamp> {
     guard let record else { return [] }
     return try pipelines.reduce(into: []) { $0.formUnion(try record.knownFiles($1.volume.id)) }
+  }
+
+  /// Says which kernels the network runs on; a choice that does not suit the processor is a warning.
+  func logProcessor() {
+    let core = OpenBLAS.coreName
+    if let better = OpenBLAS.coreTypeToRestartWith() {
+      log.warning("OpenBLAS uses its \(core) kernels, \(better) would suit this processor; unset OPENBLAS_CORETYPE")
+    } else {
+      log.info("OpenBLAS uses its \(core) kernels")
+    }
   }
 
   // MARK: Running
@@ -196,7 +209,8 @@ final class DaemonCore {
     wasIdle = isIdle
     let status = DaemonStatus(
       pid: getpid(), startedAt: startedAt, writtenAt: Date(), state: alarms.alarms.isEmpty ? "running" : "alarm",
-      isIdle: isIdle, waitingFiles: pending + offers.count, setAside: setAside, alarms: alarms.alarms, volumes: pipelines.map(\.status))
+      isIdle: isIdle, waitingFiles: pending + offers.count, setAside: setAside, alarms: alarms.alarms,
+      volumes: pipelines.map(\.status))
     do { try status.write(to: configuration.stateDirectory) } catch {
       log.warning("status.json in \(configuration.stateDirectory) cannot be written: \(error.localizedDescription)")
     }

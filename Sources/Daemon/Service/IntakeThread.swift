@@ -9,7 +9,9 @@ import Volumes
 ///
 /// Events come from the watcher program; a scan at the start, after an overflow, and at every interval finds what
 /// events did not tell.
-final class IntakeThread: @unchecked Sendable {  // state belongs to the thread; only `isStopping` and `finished` are shared
+///
+/// Unchecked: its state belongs to the thread once started; only `isStopping` and `finished` are shared.
+final class IntakeThread: @unchecked Sendable {
   private struct Watched {
     var volume: DaemonConfiguration.Volume
     var queue: IntakeQueue
@@ -101,7 +103,9 @@ final class IntakeThread: @unchecked Sendable {  // state belongs to the thread;
   private func watcherEnded(_ reason: String) {
     watcher = nil
     restartAt = restarts.didEnd(now: Self.now())
-    if watcherFault == nil { log.warning("the watcher ended: \(reason); folders are looked through until it runs again") }
+    if watcherFault == nil {
+      log.warning("the watcher ended: \(reason); folders are looked through until it runs again")
+    }
     watcherFault = reason
   }
 
@@ -148,7 +152,8 @@ final class IntakeThread: @unchecked Sendable {  // state belongs to the thread;
 
   private func publish() {
     inbox.setPending(watched.reduce(0) { $0 + $1.queue.pendingCount })
-    inbox.report(watched.compactMap { watched in watched.queue.suspended.map { "volume \(watched.volume.name): \($0)" } })
+    inbox.report(
+      watched.compactMap { watched in watched.queue.suspended.map { "volume \(watched.volume.name): \($0)" } })
   }
 
   /// Until the watcher says something, a file is due, or the next scan.
@@ -210,7 +215,8 @@ enum FolderIntake {
     var offered: [OfferedFile] = []
     var refused: [RefusedFile] = []
     for file in listing.files {
-      let relative = String(file.path.dropFirst(volume.folder.hasSuffix("/") ? volume.folder.count : volume.folder.count + 1))
+      let relative = String(
+        file.path.dropFirst(volume.folder.hasSuffix("/") ? volume.folder.count : volume.folder.count + 1))
       guard !policy.ignores(relative) else { continue }
       switch pattern.match(relative) {
       case .other: continue
