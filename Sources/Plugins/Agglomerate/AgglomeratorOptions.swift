@@ -11,7 +11,7 @@ public struct AgglomeratorOptions: StageOptions {
   /// An edge starts with its largest affinity only (waterz's default); else with all of them (scoring quantile).
   public var initialiseWithMaximum = true
   /// Clusters are joined while their score is above.
-  public var threshold = 0.7
+  public var threshold = 0.55
   /// W: sections below the decided one that are looked at.
   public var lookBehind = 12
   /// L: sections above. With the network's 5, what is final lags 16 sections behind.
@@ -37,7 +37,7 @@ public struct AgglomeratorOptions: StageOptions {
       "init_with_max", .bool, default: .bool(true),
       "A contact starts with its largest affinity only, as in waterz. For scoring: quantile."),
     OptionDescription(
-      "threshold", .double(0...1), default: .double(0.7),
+      "threshold", .double(0...1), default: .double(0.55),
       "Clusters are joined while their score is above. Lower joins more."),
     OptionDescription(
       "look_behind", .int(0...64), default: .int(12), "Sections below the decided one that a decision looks at."),
