@@ -63,10 +63,12 @@ let package = Package(
       ]),
     .executableTarget(name: "fgnetd", dependencies: ["Daemon"], swiftSettings: swiftSettings),
     // GPL-2 like the library it stands on; a program of its own (docs/decisions/0002-watcher.md).
-    .executableTarget(name: "fgnet-watch", dependencies: ["CInotifyTools", "CLinux"], swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "fgnet-watch", dependencies: ["CInotifyTools", "CLinux"], exclude: ["COPYING"], swiftSettings: swiftSettings
+    ),
 
     tests("DomainTests", ["Domain"]),
-    tests("FGNetKernelTests", ["FGNetKernel", "CKernels"], resources: [.copy("Golden")]),
+    tests("FGNetKernelTests", ["FGNetKernel", "CKernels", "CHDF5"], resources: [.copy("Golden")]),
     tests("VolumesTests", ["Volumes", "Domain"]),
     tests("DBTests", ["DB", "Domain"]),
     tests("IntakeTests", ["Intake", "Domain"]),
