@@ -125,6 +125,7 @@ import Volumes
     #expect(try run("status", "--config", file).output.contains("5 final"))
     daemon.signal(SIGTERM)
     #expect(daemon.status(within: 30) == 0)
+    if daemon.isRunning { daemon.signal(SIGKILL) }
     _ = daemon.texts()
     #expect(
       !FileManager.default.fileExists(atPath: bench.configuration.stateDirectory + "/postgres/data/postmaster.pid"))

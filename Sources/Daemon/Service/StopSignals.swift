@@ -25,6 +25,11 @@ enum StopSignals {
       action.sa_flags = SA_RESTART
       sigaction(number, &action, nil)
     }
+    // Whoever started the program may have had them blocked.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for number in [SIGINT, SIGTERM] { sigaddset(&signals, number) }
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     let thread = Thread {
       if next(reading) != nil { body() }
       if let number = next(reading) { _exit(128 + Int32(number)) }
