@@ -46,7 +46,7 @@ let package = Package(
     library("Domain", []),
     library("FGNetKernel", ["COpenBLAS", "CKernels", "CHDF5"]),
     library("Volumes", ["Domain", "CHDF5", "CVolumes", "CCrypto"]),
-    library("DB", ["Domain", "CPostgres", "CCrypto", "CLinux"], resources: [.embedInCode("Migrations")]),
+    library("DB", ["Domain", "CPostgres", "CCrypto"], resources: [.embedInCode("Migrations")]),
     library("Intake", ["Domain", "CLinux"]),
     library("Plugins", ["Domain", "FGNetKernel", "CKernels"]),
     .target(
@@ -64,7 +64,7 @@ let package = Package(
     .executableTarget(name: "fgnetd", dependencies: ["Daemon"], swiftSettings: swiftSettings),
     // GPL-2 like the library it stands on; a program of its own (docs/decisions/0002-watcher.md).
     .executableTarget(
-      name: "fgnet-watch", dependencies: ["CInotifyTools", "CLinux"], exclude: ["COPYING"], swiftSettings: swiftSettings
+      name: "fgnet-watch", dependencies: ["CInotifyTools"], exclude: ["COPYING"], swiftSettings: swiftSettings
     ),
 
     tests("DomainTests", ["Domain"]),

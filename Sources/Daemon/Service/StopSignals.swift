@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import Synchronization
 
@@ -10,8 +11,7 @@ enum StopSignals {
 
   static func onStop(_ body: @escaping @Sendable () -> Void) {
     var ends: [Int32] = [-1, -1]
-    guard pipe(&ends) == 0 else { return }
-    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    guard clinux_pipe(&ends) == 0 else { return }
     let (reading, writing) = (ends[0], ends[1])
     pipeEnd.store(writing, ordering: .sequentiallyConsistent)
     for number in [SIGINT, SIGTERM] {
