@@ -10,7 +10,9 @@ struct AgglomeratorTests {
     options.threshold = threshold
     options.quantile = 50
     switch variant {
-    case 0: options.scoring = .mean
+    case 0:
+      options.scoring = .mean
+      options.initialiseWithMaximum = false
     case 1: options.initialiseWithMaximum = true
     case 2: options.initialiseWithMaximum = false
     case 3:
@@ -266,7 +268,7 @@ struct NaiveAgglomerator {
   func score(_ edges: [RegionEdge]) -> Double {
     var counts = [Int](repeating: 0, count: 256)
     for edge in edges {
-      if options.scoring == .quantile && options.initialiseWithMaximum {
+      if options.initialiseWithMaximum {
         if let largest = edge.histogram.bins.max() { counts[Int(largest)] += 1 }
       } else {
         for (bin, count) in zip(edge.histogram.bins, edge.histogram.counts) { counts[Int(bin)] += Int(count) }

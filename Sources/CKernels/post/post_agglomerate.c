@@ -331,13 +331,13 @@ static int rankEdges(state *s, size_t edges, const uint32_t *a, const uint32_t *
 
 static void load(state *s, uint32_t e, const uint64_t *start, const uint8_t *bins, const uint32_t *counts) {
   uint64_t from = start[e], to = start[e + 1];
-  if (s->options->use_quantile && s->options->init_with_max && to > from) from = to - 1;
+  if (s->options->init_with_max && to > from) from = to - 1;
   s->sum[e] = s->total[e] = 0;
   s->length[e] = (uint16_t)(to - from);
   s->sizeClass[e] = (uint8_t)classFor(to - from);
   if (s->options->use_quantile) s->histogram[e] = piece(s, s->sizeClass[e]);
   for (uint64_t i = from; i < to && !s->failed; i++) {
-    uint64_t count = s->options->use_quantile && s->options->init_with_max ? 1 : counts[i];
+    uint64_t count = s->options->init_with_max ? 1 : counts[i];
     s->sum[e] += bins[i] * count;
     s->total[e] += count;
     if (s->options->use_quantile) s->histogram[e][i - from] = (uint64_t)bins[i] << 56 | count;

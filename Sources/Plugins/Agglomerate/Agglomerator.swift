@@ -5,8 +5,8 @@ public import Domain
 ///
 /// Clusters start as the window's fragments. While there is one above the threshold, the pair of touching clusters with
 /// the highest score is joined. The contact of two clusters is the union of the edges between their fragments: scored
-/// by its mean affinity, or by a quantile of its affinities in 256 bins (of the edges' largest only, with
-/// `initialiseWithMaximum`). The order is total:
+/// by its mean affinity, or by a quantile of its affinities in 256 bins. With `initialiseWithMaximum` each edge counts
+/// once, by its largest affinity: the mean is that of the edges' largest. The order is total:
 ///
 /// 1. the higher score, taken from the contact as it is at that moment (waterz scores late; this does not);
 /// 2. of equal scores, the contact whose first edge (least a, then least b, of the edges it is made of) is first.
@@ -93,9 +93,8 @@ public struct Agglomerator: AgglomerateStage {
   private func decideAtOnce(
     _ decided: Range<Int>, in window: [SectionGraph]
   ) throws(StageError) -> [[EdgeDecision]] {
-    let maximaOnly = options.scoring == .quantile && options.initialiseWithMaximum
     let graph = try WindowGraph(
-      window, keepEdgesBelow: decided.contains(0), maximaOnly: maximaOnly, stage: name)
+      window, keepEdgesBelow: decided.contains(0), maximaOnly: options.initialiseWithMaximum, stage: name)
     var accepted = [UInt8](repeating: 0, count: graph.a.count)
     var scores = [Float](repeating: 0, count: graph.a.count)
     var parameters = post_agglomerate_options(

@@ -8,7 +8,7 @@ public struct AgglomeratorOptions: StageOptions {
   public var scoring = Scoring.quantile
   /// Per cent of the affinities, from the lowest, that lie below the score (scoring quantile).
   public var quantile = 75
-  /// An edge starts with its largest affinity only (waterz's default); else with all of them (scoring quantile).
+  /// An edge counts by its largest affinity only (as waterz's quantiles do by default); else by all of them.
   public var initialiseWithMaximum = true
   /// Clusters are joined while their score is above.
   public var threshold = 0.55
@@ -25,7 +25,7 @@ public struct AgglomeratorOptions: StageOptions {
   public init() {}
 
   public static let stage = "windowed"
-  public static let version = 1
+  public static let version = 2
   public static let table = [
     OptionDescription(
       "scoring", .choice(Scoring.allCases.map(\.rawValue)), default: .string("quantile"),
@@ -35,7 +35,7 @@ public struct AgglomeratorOptions: StageOptions {
       "Per cent; the score is the affinity that this share of the contact lies below. For scoring: quantile."),
     OptionDescription(
       "init_with_max", .bool, default: .bool(true),
-      "A contact starts with its largest affinity only, as in waterz. For scoring: quantile."),
+      "An edge counts by its largest affinity only; else by all of them."),
     OptionDescription(
       "threshold", .double(0...1), default: .double(0.55),
       "Clusters are joined while their score is above. Lower joins more."),
