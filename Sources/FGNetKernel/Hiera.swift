@@ -58,55 +58,71 @@ final class Hiera {
     let dim = shape.embedDim
     let out = try Tensor(height, width, dim)
     let (rows, columns) = (shape.posEmbedWindow[0], shape.posEmbedWindow[1])
-    for y in 0..<height {
-      for x in 0..<width {
-        let at = (y % rows) * columns + x % columns
-        for c in 0..<dim { out.data[(y * width + x) * dim + c] = window[c * rows * columns + at] }
+    let tile = Self.channelsLast(window, dim)
+    tile.withUnsafeBufferPointer { tile in
+      guard let tile = tile.baseAddress else { return }
+      for y in 0..<height {
+        for x in stride(from: 0, to: width, by: columns) {
+          let to = out.data + (y * width + x) * dim
+          to.update(from: tile + y % rows * columns * dim, count: min(columns, width - x) * dim)
+        }
       }
     }
     if let background, let grid = shape.windowPosEmbedBkgSpatialSize {
-      addBackground(background, grid[0], grid[1], to: out)
+      try addBackground(background, grid[0], grid[1], to: out)
     }
     meter.report("trunk.position", out)
     cached = out
     return out
   }
 
-  private func addBackground(_ background: [Float], _ rows: Int, _ columns: Int, to out: Tensor) {
+  /// out <- out + background (rows, columns) resized: first its rows, then the columns of each row of the result.
+  private func addBackground(
+    _ background: [Float], _ rows: Int, _ columns: Int, to out: Tensor
+  ) throws(KernelError) {
     let dim = out.channels
-    let vertical = (0..<out.height).map { Bicubic(place: $0, from: rows, to: out.height) }
-    let horizontal = (0..<out.width).map { Bicubic(place: $0, from: columns, to: out.width) }
-    for y in 0..<out.height {
-      for c in 0..<dim {
-        let map = c * rows * columns
-        // The column of this row, for each of the grid's columns.
-        let column = (0..<columns).map { x in
-          vertical[y].blend { background[map + $0 * columns + x] }
-        }
-        for x in 0..<out.width { out.data[(y * out.width + x) * dim + c] += horizontal[x].blend { column[$0] } }
+    let vertical = Bicubic.matrix(from: rows, to: out.height)
+    let horizontal = Bicubic.matrix(from: columns, to: out.width)
+    let resized = try Tensor(out.height, columns, dim)
+    multiply(
+      vertical, rows, Self.channelsLast(background, dim), columns * dim, transposed: false, resized.data, columns * dim,
+      m: out.height, n: columns * dim, k: rows, beta: 0)
+    withExtendedLifetime(resized) {
+      for y in 0..<out.height {
+        multiply(
+          horizontal, columns, resized.data + y * columns * dim, dim, transposed: false,
+          out.data + y * out.width * dim, dim, m: out.width, n: dim, k: columns, beta: 1)
       }
     }
   }
+
+  /// (places, channels) <- (channels, places).
+  private static func channelsLast(_ map: [Float], _ channels: Int) -> [Float] {
+    let places = map.count / channels
+    return (0..<map.count).map { map[$0 % channels * places + $0 / channels] }
+  }
 }
 
-/// The four taps of a bicubic resize at one place: A = -0.75, half-pixel centres, borders repeated, as PyTorch does it.
-struct Bicubic {
-  private let taps: [Int]
-  private let weights: [Float]
-
-  init(place: Int, from: Int, to: Int) {
-    let source = (Float(place) + 0.5) * (Float(from) / Float(to)) - 0.5
-    let base = source.rounded(.down)
-    let t = source - base
-    let a: Float = -0.75
-    func near(_ x: Float) -> Float { ((a + 2) * x - (a + 3)) * x * x + 1 }
-    func far(_ x: Float) -> Float { ((a * x - 5 * a) * x + 8 * a) * x - 4 * a }
-    weights = [far(t + 1), near(t), near(1 - t), far(2 - t)]
-    taps = (-1...2).map { min(max(Int(base) + $0, 0), from - 1) }
+/// A bicubic resize in one direction: A = -0.75, half-pixel centres, borders repeated, as PyTorch does it.
+enum Bicubic {
+  /// (to, from): row i has the shares of the old places in the new place i.
+  static func matrix(from: Int, to: Int) -> [Float] {
+    var matrix = [Double](repeating: 0, count: to * from)
+    for place in 0..<to {
+      let source = (Double(place) + 0.5) * (Double(from) / Double(to)) - 0.5
+      let base = source.rounded(.down)
+      for (tap, share) in zip(-1...2, shares(source - base)) {
+        matrix[place * from + min(max(Int(base) + tap, 0), from - 1)] += share
+      }
+    }
+    return matrix.map { Float($0) }
   }
 
-  func blend(_ value: (Int) -> Float) -> Float {
-    weights[0] * value(taps[0]) + weights[1] * value(taps[1]) + weights[2] * value(taps[2])
-      + weights[3] * value(taps[3])
+  /// Of the four places around one that lies t behind the second.
+  private static func shares(_ t: Double) -> [Double] {
+    let a = -0.75
+    func near(_ x: Double) -> Double { ((a + 2) * x - (a + 3)) * x * x + 1 }
+    func far(_ x: Double) -> Double { ((a * x - 5 * a) * x + 8 * a) * x - 4 * a }
+    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
   }
 }
