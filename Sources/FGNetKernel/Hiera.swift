@@ -69,7 +69,7 @@ final class Hiera {
       }
     }
     if let background, let grid = shape.windowPosEmbedBkgSpatialSize {
-      try addBackground(background, grid[0], grid[1], to: out)
+      addBackground(background, grid[0], grid[1], to: out)
     }
     meter.report("trunk.position", out)
     cached = out
@@ -77,22 +77,15 @@ final class Hiera {
   }
 
   /// out <- out + background (rows, columns) resized: first its rows, then the columns of each row of the result.
-  private func addBackground(
-    _ background: [Float], _ rows: Int, _ columns: Int, to out: Tensor
-  ) throws(KernelError) {
+  private func addBackground(_ background: [Float], _ rows: Int, _ columns: Int, to out: Tensor) {
     let dim = out.channels
-    let vertical = Bicubic.matrix(from: rows, to: out.height)
-    let horizontal = Bicubic.matrix(from: columns, to: out.width)
-    let resized = try Tensor(out.height, columns, dim)
-    multiply(
-      vertical, rows, Self.channelsLast(background, dim), columns * dim, transposed: false, resized.data, columns * dim,
-      m: out.height, n: columns * dim, k: rows, beta: 0)
-    withExtendedLifetime(resized) {
-      for y in 0..<out.height {
-        multiply(
-          horizontal, columns, resized.data + y * columns * dim, dim, transposed: false,
-          out.data + y * out.width * dim, dim, m: out.width, n: dim, k: columns, beta: 1)
-      }
+    let grid = Self.channelsLast(background, dim)
+    let vertical = (0..<out.height).map { Bicubic(place: $0, from: rows, to: out.height) }
+    let horizontal = (0..<out.width).map { Bicubic(place: $0, from: columns, to: out.width) }
+    for y in 0..<out.height {
+      var row = [Float](repeating: 0, count: columns * dim)
+      vertical[y].add(grid, count: columns * dim, to: &row)
+      for x in 0..<out.width { horizontal[x].add(row, count: dim, to: out.data + (y * out.width + x) * dim) }
     }
   }
 
@@ -103,26 +96,27 @@ final class Hiera {
   }
 }
 
-/// A bicubic resize in one direction: A = -0.75, half-pixel centres, borders repeated, as PyTorch does it.
-enum Bicubic {
-  /// (to, from): row i has the shares of the old places in the new place i.
-  static func matrix(from: Int, to: Int) -> [Float] {
-    var matrix = [Double](repeating: 0, count: to * from)
-    for place in 0..<to {
-      let source = (Double(place) + 0.5) * (Double(from) / Double(to)) - 0.5
-      let base = source.rounded(.down)
-      for (tap, share) in zip(-1...2, shares(source - base)) {
-        matrix[place * from + min(max(Int(base) + tap, 0), from - 1)] += share
-      }
-    }
-    return matrix.map { Float($0) }
+/// The four taps of a bicubic resize at one place: A = -0.75, half-pixel centres, borders repeated, as PyTorch does it.
+struct Bicubic {
+  private let taps: [Int]
+  private let weights: [Float]
+
+  init(place: Int, from: Int, to: Int) {
+    let source = (Float(place) + 0.5) * (Float(from) / Float(to)) - 0.5
+    let base = source.rounded(.down)
+    let t = source - base
+    let a: Float = -0.75
+    func near(_ x: Float) -> Float { ((a + 2) * x - (a + 3)) * x * x + 1 }
+    func far(_ x: Float) -> Float { ((a * x - 5 * a) * x + 8 * a) * x - 4 * a }
+    weights = [far(t + 1), near(t), near(1 - t), far(2 - t)]
+    taps = (-1...2).map { min(max(Int(base) + $0, 0), from - 1) }
   }
 
-  /// Of the four places around one that lies t behind the second.
-  private static func shares(_ t: Double) -> [Double] {
-    let a = -0.75
-    func near(_ x: Double) -> Double { ((a + 2) * x - (a + 3)) * x * x + 1 }
-    func far(_ x: Double) -> Double { ((a * x - 5 * a) * x + 8 * a) * x - 4 * a }
-    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
+  /// out (count) <- out + the four of values (from, count), weighted.
+  func add(_ values: UnsafePointer<Float>, count: Int, to out: UnsafeMutablePointer<Float>) {
+    let (a, b) = (values + taps[0] * count, values + taps[1] * count)
+    let (c, d) = (values + taps[2] * count, values + taps[3] * count)
+    let (wa, wb, wc, wd) = (weights[0], weights[1], weights[2], weights[3])
+    for i in 0..<count { out[i] += wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i] }
   }
 }
