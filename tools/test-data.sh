@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Checks on real sections. Usage: test-data.sh BIN DATA, with DATA/demo/image/NNN.png, DATA/demo/labels/NNN.png (20 sections,
-# 30 x 6 x 6 nm, never trained on) and DATA/formats (files of real microscopes). Fails when anything is missing.
+# 30 x 6 x 6 nm, never trained on), DATA/formats (files of real microscopes) and DATA/sam2-manifests (key and shape of every
+# tensor of SAM2.1's checkpoints, sam2.1_hiera_SIZE.json). Fails when anything is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$(realpath "$1")
 data=$(realpath "$2")
 export PATH="$bin:$PATH"
-for needed in "$data/demo/image/000.png" "$data/demo/labels/000.png" "$data/formats"; do
+for needed in "$data/demo/image/000.png" "$data/demo/labels/000.png" "$data/formats" "$data/sam2-manifests"; do
   [ -e "$needed" ] || { echo "test-data: $needed is missing" >&2; exit 1; }
 done
 here=$(mktemp -d)
@@ -56,6 +57,21 @@ state() {
 }
 scores() { fgnetd evaluate --config "$here/$1/fgnetd.yaml" --json "$data/demo/labels"; }
 below() { python3 -c "import json,sys; v=json.load(open(sys.argv[1]))[sys.argv[2]]; print(sys.argv[2], v); sys.exit(v > float(sys.argv[3]))" "$@"; }
+
+# The image encoder holds what SAM2's checkpoints hold, and nothing else.
+for size in tiny small base_plus large; do
+  fgnetd model keys "$size" >"$here/keys"
+  check "image encoder $size: the keys and shapes of SAM2.1's checkpoint" \
+    /usr/bin/python3 - "$here/keys" "$data/sam2-manifests/sam2.1_hiera_$size.json" <<'PYTHON'
+import json, sys
+found = open(sys.argv[1]).read().splitlines()
+tensors = json.load(open(sys.argv[2]))
+expected = sorted(f"{t['key']}\t{t['shape']}" for t in tensors if t["key"].startswith("image_encoder."))
+for line in sorted(set(found) ^ set(expected)):
+    print("only", "here:" if line in found else "there:", line)
+sys.exit(found != expected or len(found) < 100)
+PYTHON
+done
 
 # All at once.
 configure batch

@@ -1,5 +1,3 @@
-internal import Foundation
-
 /// The shape of a network, as the `architecture` attribute of a weights file has it (docs/model.md).
 public struct Architecture: Codable, Sendable, Equatable {
   /// A Hiera image encoder. Stage i has `embedDim * 2^i` channels and `numHeads * 2^i` heads.
@@ -70,23 +68,8 @@ public struct Architecture: Codable, Sendable, Equatable {
 
   /// - Throws: `badArchitecture`, naming `source`, for JSON that does not parse or describes no network we can build.
   public init(json: String, source: String) throws(KernelError) {
-    do {
-      self = try JSONDecoder().decode(Architecture.self, from: Data(json.utf8))
-    } catch {
-      throw .badArchitecture(source: source, reason: Self.reason(error))
-    }
+    self = try decode(Self.self, json: json, source: source)
     try validate(source: source)
-  }
-
-  private static func reason(_ error: any Error) -> String {
-    guard let error = error as? DecodingError else { return "\(error)" }
-    func path(_ keys: [any CodingKey]) -> String { keys.map(\.stringValue).joined(separator: ".") }
-    switch error {
-    case .keyNotFound(let key, let context): return "no \(path(context.codingPath + [key]))"
-    case .typeMismatch(_, let context), .valueNotFound(_, let context):
-      return "\(path(context.codingPath)) has the wrong type"
-    default: return "it is not JSON"
-    }
   }
 
   /// - Throws: `badArchitecture` with the first reason why this network cannot be built.

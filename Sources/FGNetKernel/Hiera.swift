@@ -58,10 +58,14 @@ final class Hiera {
     let dim = shape.embedDim
     let out = try Tensor(height, width, dim)
     let (rows, columns) = (shape.posEmbedWindow[0], shape.posEmbedWindow[1])
-    for y in 0..<height {
-      for x in 0..<width {
-        let at = (y % rows) * columns + x % columns
-        for c in 0..<dim { out.data[(y * width + x) * dim + c] = window[c * rows * columns + at] }
+    let tile = Self.channelsLast(window, dim)
+    tile.withUnsafeBufferPointer { tile in
+      guard let tile = tile.baseAddress else { return }
+      for y in 0..<height {
+        for x in stride(from: 0, to: width, by: columns) {
+          let to = out.data + (y * width + x) * dim
+          to.update(from: tile + y % rows * columns * dim, count: min(columns, width - x) * dim)
+        }
       }
     }
     if let background, let grid = shape.windowPosEmbedBkgSpatialSize {
@@ -72,20 +76,23 @@ final class Hiera {
     return out
   }
 
+  /// out <- out + background (rows, columns) resized: first its rows, then the columns of each row of the result.
   private func addBackground(_ background: [Float], _ rows: Int, _ columns: Int, to out: Tensor) {
     let dim = out.channels
+    let grid = Self.channelsLast(background, dim)
     let vertical = (0..<out.height).map { Bicubic(place: $0, from: rows, to: out.height) }
     let horizontal = (0..<out.width).map { Bicubic(place: $0, from: columns, to: out.width) }
     for y in 0..<out.height {
-      for c in 0..<dim {
-        let map = c * rows * columns
-        // The column of this row, for each of the grid's columns.
-        let column = (0..<columns).map { x in
-          vertical[y].blend { background[map + $0 * columns + x] }
-        }
-        for x in 0..<out.width { out.data[(y * out.width + x) * dim + c] += horizontal[x].blend { column[$0] } }
-      }
+      var row = [Float](repeating: 0, count: columns * dim)
+      vertical[y].add(grid, count: columns * dim, to: &row)
+      for x in 0..<out.width { horizontal[x].add(row, count: dim, to: out.data + (y * out.width + x) * dim) }
     }
+  }
+
+  /// (places, channels) <- (channels, places).
+  private static func channelsLast(_ map: [Float], _ channels: Int) -> [Float] {
+    let places = map.count / channels
+    return (0..<map.count).map { map[$0 % channels * places + $0 / channels] }
   }
 }
 
@@ -105,8 +112,11 @@ struct Bicubic {
     taps = (-1...2).map { min(max(Int(base) + $0, 0), from - 1) }
   }
 
-  func blend(_ value: (Int) -> Float) -> Float {
-    weights[0] * value(taps[0]) + weights[1] * value(taps[1]) + weights[2] * value(taps[2])
-      + weights[3] * value(taps[3])
+  /// out (count) <- out + the four of values (from, count), weighted.
+  func add(_ values: UnsafePointer<Float>, count: Int, to out: UnsafeMutablePointer<Float>) {
+    let (a, b) = (values + taps[0] * count, values + taps[1] * count)
+    let (c, d) = (values + taps[2] * count, values + taps[3] * count)
+    let (wa, wb, wc, wd) = (weights[0], weights[1], weights[2], weights[3])
+    for i in 0..<count { out[i] += wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i] }
   }
 }

@@ -2,8 +2,8 @@
 public enum KernelError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The file could not be opened as HDF5: missing, truncated, or something else.
   case unreadableWeights(file: String, reason: String)
-  /// The file is HDF5 but not a weights file of a version we know.
-  case unknownFormat(file: String, found: String)
+  /// The file is HDF5 but not a weights file, or not of the kind or the version that is needed.
+  case unknownFormat(file: String, found: String, expected: String)
   /// The architecture is not one that can be built.
   case badArchitecture(source: String, reason: String)
   /// Every key that is missing, unused or misshapen, each list in key order.
@@ -17,8 +17,8 @@ public enum KernelError: Error, Sendable, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .unreadableWeights(let file, let reason): return "weights file \(file) cannot be read: \(reason)"
-    case .unknownFormat(let file, let found):
-      return "weights file \(file) has format \(found); this version reads \(WeightsFile.format) only"
+    case .unknownFormat(let file, let found, let expected):
+      return "weights file \(file) has format \(found), expected \(expected)"
     case .badArchitecture(let source, let reason): return "architecture of \(source): \(reason)"
     case .mismatchedWeights(let source, let missing, let unused, let misshapen):
       let faults = [("missing", missing), ("unused", unused), ("misshapen", misshapen)].filter { !$0.1.isEmpty }

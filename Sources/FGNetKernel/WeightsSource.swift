@@ -67,21 +67,15 @@ public struct FormulaWeights: WeightsSource {
 
   /// u(seed, index): -0.5 ..< 0.5 in steps of 2^-24.
   public static func uniform(seed: UInt64, index: UInt64) -> Double {
-    var z = seed &+ index &+ 0x9E37_79B9_7F4A_7C15
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    z ^= z >> 31
-    return Double(z >> 40) / 16_777_216 - 0.5
+    ck_centred(seed, index)
   }
 
   public func values(of spec: TensorSpec) -> [Float] {
     let (scale, offset) = Self.range(spec)
     let start = starts[spec.key] ?? 0
     return [Float](unsafeUninitializedCapacity: spec.count) { buffer, count in
-      while count < spec.count {
-        buffer[count] = Float(offset + scale * Self.uniform(seed: seed, index: start + UInt64(count)))
-        count += 1
-      }
+      ck_uniform(seed, start, scale, offset, buffer.baseAddress, spec.count)
+      count = spec.count
     }
   }
 

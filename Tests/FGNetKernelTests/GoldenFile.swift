@@ -1,4 +1,5 @@
 import CHDF5
+import CKernels
 import Foundation
 
 @testable import FGNetKernel
@@ -24,7 +25,7 @@ struct GoldenFile {
   var weightsSeed: UInt64
   var inputSeed: UInt64
   var outputs: [Output]
-  /// Shape and the first elements of each tensor.
+  /// Shape and the first elements of each tensor; empty where another golden of the same weights has them.
   var weights: [(key: String, shape: [Int], first: [Float])]
 
   struct Unreadable: Error, CustomStringConvertible {
@@ -45,7 +46,7 @@ struct GoldenFile {
     let root = chdf5_open_group(file, name)
     guard root >= 0 else { throw Unreadable(description: "golden \(name) has no group \(name)") }
     defer { H5Gclose(root) }
-    architecture = WeightsFile.attribute(root, "architecture") ?? ""
+    architecture = StoredTensors.attribute(root, "architecture") ?? ""
     shape = try Self.integers(root, "shape")
     weightsSeed = UInt64(try Self.integers(root, "weights_seed")[0])
     inputSeed = UInt64(try Self.integers(root, "input_seed")[0])
@@ -60,7 +61,7 @@ struct GoldenFile {
   }
 
   private static func floats(_ dataset: hid_t, _ key: String) throws -> [Float] {
-    guard let tensor = WeightsFile.readTensor(dataset) else { throw Unreadable(description: "golden \(key)") }
+    guard let tensor = StoredTensors.readTensor(dataset) else { throw Unreadable(description: "golden \(key)") }
     return tensor.values
   }
 
@@ -105,5 +106,8 @@ struct GoldenFile {
 
 /// The golden input: row-major float32(sqrt(12) * u).
 func goldenInput(seed: UInt64, start: Int, count: Int) -> [Float] {
-  (start..<start + count).map { Float(12.squareRoot() * FormulaWeights.uniform(seed: seed, index: UInt64($0))) }
+  [Float](unsafeUninitializedCapacity: count) { buffer, initialised in
+    ck_uniform(seed, UInt64(start), 12.squareRoot(), 0, buffer.baseAddress, count)
+    initialised = count
+  }
 }

@@ -85,10 +85,13 @@ extension FGNetKernelSuite {
       let scratch = try Scratch()
       let (json, _) = try Self.micro()
       let path = scratch.path("new.h5")
+      let network = "\"fgnet-weights-1\""
       Self.write(path, attributes: [("format", "fgnet-weights-2"), ("architecture", json)], tensors: [])
-      #expect(throws: KernelError.unknownFormat(file: path, found: "\"fgnet-weights-2\"")) { try FGNet(path: path) }
+      #expect(throws: KernelError.unknownFormat(file: path, found: "\"fgnet-weights-2\"", expected: network)) {
+        try FGNet(path: path)
+      }
       Self.write(path, attributes: [("architecture", json)], tensors: [])
-      #expect(throws: KernelError.unknownFormat(file: path, found: "none")) { try FGNet(path: path) }
+      #expect(throws: KernelError.unknownFormat(file: path, found: "none", expected: network)) { try FGNet(path: path) }
       Self.write(path, attributes: [("format", "fgnet-weights-1")], tensors: [])
       #expect(throws: KernelError.badArchitecture(source: path, reason: "the attribute is missing")) {
         try FGNet(path: path)
@@ -133,15 +136,60 @@ extension FGNetKernelSuite {
       }
     }
 
-    /// Counted by instantiating SAM2's own code.
-    @Test(arguments: [
-      (Architecture.Trunk.tiny, 26_849_472, 154), (.small, 33_947_328, 202), (.basePlus, 68_675_712, 298),
-      (.large, 212_149_296, 586),
-    ])
-    func officialSizes(_ trunk: Architecture.Trunk, _ parameters: Int, _ tensors: Int) throws {
-      #expect(trunk.tensors.count == tensors)
-      #expect(trunk.tensors.reduce(0) { $0 + $1.count } == parameters)
-      try trunk.validate(source: "preset")
+    /// Each kind of file names the other where it is not what is needed, and itself where it is.
+    @Test func formatsAreToldApart() throws {
+      let (network, encoder) = (try GoldenFile.path("micro-weights"), try GoldenFile.path("micro-encoder-weights"))
+      #expect(try WeightsFormat(path: network) == .network)
+      #expect(try WeightsFormat(path: encoder) == .imageEncoder)
+      let (one, other) = ("\"fgnet-weights-1\"", "\"fgnet-image-encoder-1\"")
+      #expect(throws: KernelError.unknownFormat(file: encoder, found: other, expected: one)) {
+        try FGNet(path: encoder)
+      }
+      #expect(throws: KernelError.unknownFormat(file: network, found: one, expected: other)) {
+        try ImageEncoder(path: network)
+      }
+      let scratch = try Scratch()
+      let path = scratch.path("strange.h5")
+      Self.write(path, attributes: [("format", "x")], tensors: [])
+      #expect(throws: KernelError.unknownFormat(file: path, found: "\"x\"", expected: "\(one) or \(other)")) {
+        try WeightsFormat(path: path)
+      }
+    }
+
+    @Test func everyFaultyKeyOfAnImageEncoderIsNamedAtOnce() throws {
+      let scratch = try Scratch()
+      let json = try GoldenFile("encoder-tiny-160x160").architecture.replacing(
+        "\"embed_dim\": 96", with: "\"embed_dim\": 8")
+      let architecture = try ImageEncoderArchitecture(json: json, source: "test")
+      let weights = FormulaWeights(seed: 1, tensors: architecture.tensors)
+      var tensors = weights.inventory.map { ($0, weights.values(of: $0)) }
+      tensors.removeAll { ["neck.convs.2.conv.bias", "trunk.blocks.11.norm1.bias"].contains($0.0.key) }
+      tensors.append((TensorSpec(key: "neck.convs.4.conv.bias", shape: [256]), [Float](repeating: 0, count: 256)))
+      let place = try #require(tensors.firstIndex { $0.0.key == "neck.convs.0.conv.weight" })
+      tensors[place] = (
+        TensorSpec(key: "neck.convs.0.conv.weight", shape: [256, 64]), [Float](repeating: 0, count: 256 * 64)
+      )
+      let path = scratch.path("faulty.h5")
+      Self.write(path, attributes: [("format", "fgnet-image-encoder-1"), ("architecture", json)], tensors: tensors)
+      let expected = KernelError.mismatchedWeights(
+        source: path, missing: ["neck.convs.2.conv.bias", "trunk.blocks.11.norm1.bias"],
+        unused: ["neck.convs.4.conv.bias"],
+        misshapen: ["neck.convs.0.conv.weight is [256, 64], expected [256, 64, 1, 1]"])
+      #expect(throws: expected) { try ImageEncoder(path: path) }
+    }
+
+    @Test func badArchitecturesOfImageEncoders() throws {
+      let json = try GoldenFile("encoder-tiny-160x160").architecture
+      for (from, to, hint) in [
+        ("\"d_model\": 256", "\"d_model\": 0", "d_model 0"), ("\"d_model\"", "\"dmodel\"", "no neck.d_model"),
+        ("[2, 3]", "[2, 4]", "fpn_top_down_levels"), ("[2, 3]", "[3, 3]", "fpn_top_down_levels"),
+        ("\"neck\"", "\"head\"", "no neck"), ("\"q_pool\": 3", "\"q_pool\": 2", "q_pool"),
+      ] {
+        let changed = json.replacing(from, with: to)
+        #expect(changed != json)
+        let error = #expect(throws: KernelError.self) { try ImageEncoderArchitecture(json: changed, source: "test") }
+        #expect(error?.description.contains(hint) == true, "\(hint): \(error?.description ?? "")")
+      }
     }
 
     @Test func coreTypes() {

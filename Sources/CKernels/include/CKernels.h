@@ -97,6 +97,11 @@ int ck_all_finite(const float *x, size_t n);
 /// x (n), in place.
 void ck_sigmoid(float *x, int n);
 
+/// u(seed, index) of training/README.md, "Goldens": -0.5 ..< 0.5 in steps of 2^-24, the same on every machine.
+double ck_centred(uint64_t seed, uint64_t index);
+/// out (n) <- offset + scale * u(seed, first + i), in double until the last step.
+void ck_uniform(uint64_t seed, uint64_t first, double scale, double offset, float *out, size_t n);
+
 #ifdef __cplusplus
 }
 #endif

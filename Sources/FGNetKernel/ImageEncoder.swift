@@ -1,0 +1,97 @@
+internal import CKernels
+
+/// A map of features of one image.
+public struct FeatureMap: Sendable, Equatable {
+  public let height: Int
+  public let width: Int
+  public let channels: Int
+  /// (height, width, channels), channels fastest.
+  public let values: [Float]
+
+  init(_ tensor: Tensor) {
+    height = tensor.height
+    width = tensor.width
+    channels = tensor.channels
+    values = tensor.array()
+  }
+}
+
+/// What SAM2's image encoder gives for one image.
+public struct ImageFeatures: Sendable, Equatable {
+  /// At strides 4, 8 and 16.
+  public let backboneFPN: [FeatureMap]
+  /// The one at stride 16.
+  public var visionFeatures: FeatureMap { backboneFPN[backboneFPN.count - 1] }
+}
+
+/// The image encoder of SAM2 and SAM2.1: Hiera and the feature pyramid behind it. Ports
+/// sam2/modeling/backbones/image_encoder.py (ImageEncoder, with scalp 1 as in all of SAM2's configurations) @2b90b9f.
+/// SAM2's sine position encodings are left out: they are returned beside the features and change none of them.
+///
+/// Not reentrant: one thread at a time.
+public final class ImageEncoder {
+  public let architecture: ImageEncoderArchitecture
+  private let trunk: Hiera
+  private let neck: Neck
+  private let meter = Meter()
+
+  /// - Parameter path: a weights file of an image encoder.
+  /// - Throws: `unreadableWeights`, `unknownFormat`, `badArchitecture`, `mismatchedWeights`, `notFinite`, all naming
+  ///   the file.
+  public convenience init(path: String) throws(KernelError) {
+    let file = try ImageEncoderFile(path: path)
+    try self.init(architecture: file.architecture, weights: file)
+  }
+
+  /// - Parameter weights: keys `trunk.*` and `neck.convs.K.conv.weight|bias`.
+  /// - Throws: `badArchitecture`, `mismatchedWeights`, `notFinite`.
+  public init(architecture: ImageEncoderArchitecture, weights: any WeightsSource) throws(KernelError) {
+    try architecture.validate(source: weights.name)
+    self.architecture = architecture
+    let checked = try Weights(weights, expecting: architecture.tensors)
+    trunk = try Hiera(architecture.trunk, checked, grey: false, meter)
+    neck = try Neck(architecture.neck, checked, meter)
+  }
+
+  deinit { ck_release_kept() }
+
+  /// The features of an image.
+  /// - Parameter planes: the image's channels, normalised. SAM2 takes red, green and blue in 0...1, less
+  ///   (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225).
+  /// - Precondition: `in_chans` planes of one size, height and width multiples of 32.
+  /// - Throws: `notFinite`, `outOfMemory`.
+  public func features(of planes: [FloatPlane]) throws(KernelError) -> ImageFeatures {
+    let maps = try maps(of: image(planes)).dropLast()
+    for map in maps where ck_all_finite(map.data, map.count) == 0 {
+      throw .notFinite(what: "the image encoder's output")
+    }
+    return ImageFeatures(backboneFPN: maps.map { FeatureMap($0) })
+  }
+
+  /// Maps at strides 4, 8, 16, 32 of (h, w, in_chans).
+  func maps(of image: Tensor) throws(KernelError) -> [Tensor] { try neck(trunk(image)) }
+
+  /// (h, w, channels) <- planes.
+  private func image(_ planes: [FloatPlane]) throws(KernelError) -> Tensor {
+    guard let first = planes.first, planes.count == architecture.trunk.inChans else {
+      preconditionFailure("the encoder takes \(architecture.trunk.inChans) planes, not \(planes.count)")
+    }
+    let out = try Tensor(first.height, first.width, planes.count)
+    for (channel, plane) in planes.enumerated() {
+      precondition(plane.height == first.height && plane.width == first.width, "planes of different sizes")
+      guard ck_all_finite(plane.values, plane.values.count) == 1 else {
+        throw .notFinite(what: "channel \(channel) of the image")
+      }
+      plane.values.withUnsafeBufferPointer { pixels in
+        for p in 0..<pixels.count { out.data[p * planes.count + channel] = pixels[p] }
+      }
+    }
+    return out
+  }
+
+  /// Called with a module's key, place 0, and the output; for parity tests.
+  var trace: ((String, Int, Tensor) -> Void)? {
+    get { meter.trace }
+    set { meter.trace = newValue }
+  }
+}
