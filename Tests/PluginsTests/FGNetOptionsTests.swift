@@ -58,8 +58,8 @@ struct FGNetOptionsTests {
     #expect(refused.hasPrefix(both) && refused.contains("voxel_size_tolerance (0.15)"), "\(refused)")
     #expect(refused.contains("voxel_size_mismatch: rescale") && !refused.contains("\n"))
     for (z, y, expected) in [
-      (20.0, 6.0, "21 to 54 nm thick"), (60, 6, "21 to 54 nm thick"), (30, 1.9, "rescaled by 0.32 x 0.32"),
-      (30, 18.1, "rescaled by 3.02 x 3.02"),
+      (20.0, 6.0, "21 to 54 nm thick"), (60, 6, "21 to 54 nm thick"), (30, 1.9, "rescaled by 0.317 x 0.317"),
+      (30, 18.1, "rescaled by 3.017 x 3.017"),
     ] {
       for mismatch in [FGNetOptions.VoxelSizeMismatch.rescale, .refuse] {
         if mismatch == .refuse, z == 30 { continue }

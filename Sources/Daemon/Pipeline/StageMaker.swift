@@ -144,6 +144,6 @@ extension StageMaker {
     guard let stage = set.affinity as? FGNetAffinityStage, case .success(let model)? = model else { return nil }
     let trained = "the network's of \(model.voxelSize)"
     guard let scale = stage.scale else { return "\(trained): sections go in as they are" }
-    return "\(trained): sections are rescaled by \(scale.y) x \(scale.x) (y, x)"
+    return "\(trained): sections are rescaled by \(scale) (y, x)"
   }
 }

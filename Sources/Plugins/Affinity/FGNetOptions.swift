@@ -30,7 +30,7 @@ public struct FGNetOptions: Sendable, Equatable {
     ),
     OptionDescription(
       "voxel_size_tolerance", .double(0...0.5), default: .double(0.15),
-      "Share of the network's pixel size by which a volume's may differ and go in as it is."),
+      "Share of the network's pixel size by which a volume's may differ and still go in as it is."),
   ]
 
   public init(_ options: ResolvedOptions) {
@@ -78,9 +78,8 @@ public struct FGNetOptions: Sendable, Equatable {
           + "correct voxel_size_nm of the volume, have sections rescaled with voxel_size_mismatch: rescale")
     }
     guard Self.holds(Self.scaleLimits, scale.y), Self.holds(Self.scaleLimits, scale.x) else {
-      let factors = "\(Self.rounded(scale.y)) x \(Self.rounded(scale.x))"
       throw refused(
-        "sections would be rescaled by \(factors) (y, x), and 1/3 to 3 is the limit: name a model for such pixels, "
+        "sections would be rescaled by \(scale) (y, x), and 1/3 to 3 is the limit: name a model for such pixels, "
           + "or correct voxel_size_nm of the volume")
     }
     return scale

@@ -2,7 +2,7 @@ internal import Domain
 internal import FGNetKernel
 
 /// How sections are brought to the pixels that a network was trained on, and its affinities back to the sections' own.
-public struct PixelScale: Sendable, Equatable {
+public struct PixelScale: Sendable, Equatable, CustomStringConvertible {
   /// Changes when the same factors may give other results.
   static let version = 1
 
@@ -20,6 +20,12 @@ public struct PixelScale: Sendable, Equatable {
 
   /// Equal fingerprints give equal results.
   public var fingerprint: String { "rescale/\(Self.version) y=\(y) x=\(x)" }
+
+  /// For people: `0.667 x 0.667`, in the order y, x.
+  public var description: String {
+    func rounded(_ factor: Double) -> String { VoxelNanometres.text((factor * 1000).rounded() / 1000) }
+    return "\(rounded(y)) x \(rounded(x))"
+  }
 
   /// The network's size of a section.
   public func modelSize(height: Int, width: Int) -> (height: Int, width: Int) {
