@@ -76,6 +76,6 @@ let package = Package(
     tests("SimulatorTests", ["Simulator", "Domain"]),
     tests(
       "DaemonTests",
-      ["Daemon", "Domain", "DB", "Volumes", "Simulator", .product(name: "Logging", package: "swift-log")]),
+      ["Daemon", "Domain", "DB", "Plugins", "Volumes", "Simulator", .product(name: "Logging", package: "swift-log")]),
   ]
 )

@@ -63,14 +63,13 @@ public struct StageRegistry: Sendable {
   }
 
   /// Adds `fgnet`: the network of the weights file named by the option `model`.
-  /// - Parameter maker: reads the weights at the path it is given and makes the stage.
+  /// - Parameter maker: makes the stage, for the volume it is meant for.
   public mutating func registerFGNet(
-    _ maker: @escaping @Sendable (_ model: String) throws(StageError) -> any AffinityStage
+    _ maker: @escaping @Sendable (FGNetOptions) throws(StageError) -> any AffinityStage
   ) {
-    let model = OptionDescription("model", .path, default: nil, "Weights file (HDF5) of the network.")
     register(
-      "fgnet", "Affinities by FGNet.", options: [model],
-      .affinity { (options: ResolvedOptions) throws(StageError) in try maker(options.string("model")) })
+      FGNetOptions.stage, "Affinities by FGNet.", options: FGNetOptions.table,
+      .affinity { (options: ResolvedOptions) throws(StageError) in try maker(FGNetOptions(options)) })
   }
 
   /// Median, non-local means, contrast normalisation, seeded watershed, windowed agglomeration.
@@ -115,6 +114,28 @@ public struct StageRegistry: Sendable {
       return []
     } catch {
       return error.faults
+    }
+  }
+
+  /// Whether there is a stage of that kind and name.
+  public func contains(_ kind: StageKind, named name: String) -> Bool {
+    entries.contains { $0.description.kind == kind && $0.description.name == name }
+  }
+
+  /// The options of a stage as they are in force, in the order of its table, with where each comes from.
+  /// - Parameters:
+  ///   - options: what the configuration says; it is before the model.
+  ///   - model: what the weights file says; it is before the table.
+  /// - Throws: all faults of its name and options.
+  public func settings(
+    _ kind: StageKind, named name: String, options: [String: OptionValue], model: [String: OptionValue], path: String
+  ) throws(OptionFaults) -> [OptionSetting] {
+    let resolved = try resolve(kind, name, model.merging(options) { $1 }, path).1
+    let table = descriptions(of: kind).first { $0.name == name }?.options ?? []
+    return table.compactMap { option in
+      let source: OptionSetting.Source =
+        options[option.name] != nil ? .configuration : model[option.name] != nil ? .model : .table
+      return resolved[option.name].map { OptionSetting(name: option.name, value: $0, source: source) }
     }
   }
 

@@ -184,6 +184,11 @@ import Volumes
       try attempt({ $0 + "\ndatabase:\n  binaries: /no/postgres\n" }, "run").1.contains("/no/postgres"))
     #expect(
       try attempt({ $0 + "\ndatabase:\n  url: host=/no/socket dbname=x\n" }, "status").1.contains("PostgreSQL"))
+    let thick = try attempt { $0.replacing("folder:", with: "voxel_size_nm: [10, 10, 10]\n    folder:") }
+    #expect(thick.0 == ExitStatus.configuration.rawValue && thick.1.contains("10 x 10 x 10 nm"), "\(thick.1)")
+    #expect(thick.1.contains("wrong.yaml, stages.affinity: volume test has voxels"), "\(thick.1)")
+    let verbose = try run("check-config", "--verbose", "--config", configurationFile(bench))
+    #expect(verbose.status == 0 && verbose.output.contains("(model)\n"), "\(verbose.errors)")
     let missing = try run("check-config", "--config", "/no/config.yaml")
     #expect(missing.status == ExitStatus.configuration.rawValue && missing.errors.contains("does not exist"))
     let empty = try run("ingest", "--config", configurationFile(bench), bench.watched)

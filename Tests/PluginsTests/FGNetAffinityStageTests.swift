@@ -43,6 +43,10 @@ import Testing
     #expect(result.x.storage == [0, 128, 0, 0])
   }
 
+  @Test func withoutAScaleTheFingerprintIsWhatItWas() throws {
+    #expect(try Self.stage().fingerprint == "fgnet kernel=\(FGNet.kernelVersion) model=abc123")
+  }
+
   @Test func faultsNameTheStageAndTheSection() throws {
     let stack = [
       StackSection(z: 0, key: "dark") { Plane(height: 4, width: 4, repeating: .infinity) }

@@ -119,10 +119,11 @@ struct StageRegistryTests {
   @Test("the network is registered with a maker that gets its model")
   func network() throws {
     var registry = registry
-    registry.registerFGNet { (model: String) throws(StageError) in
-      guard model != "missing.h5" else { throw StageError(stage: "fgnet", reason: "missing.h5 is not there.") }
-      return Flat(model: model)
+    registry.registerFGNet { (options: FGNetOptions) throws(StageError) in
+      guard options.model != "missing.h5" else { throw StageError(stage: "fgnet", reason: "missing.h5 is not there.") }
+      return Flat(model: options.model)
     }
+    #expect(registry.contains(.affinity, named: "fgnet") && !registry.contains(.watershed, named: "fgnet"))
     #expect(try registry.affinity(named: "fgnet", options: ["model": .string("a.h5")], path: "p").fingerprint == "a.h5")
     #expect(
       registry.faults(.affinity, named: "fgnet", options: [:], path: "p") == ["p.model: is missing; give a path."])

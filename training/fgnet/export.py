@@ -15,10 +15,34 @@ from .model import FGNet
 from .seeded import seeded_state
 from .weights import kept_offsets, write_weights
 
+STAGES = ("watershed", "agglomerate")
 POSTPROCESSING: dict[str, Any] = {
-    "watershed": {"boundary_threshold": 0.5},
-    "agglomeration": {"statistic": "mean", "threshold": 0.5},
+    "watershed": {"name": "seeded", "threshold": 0.5, "seed_distance": 2, "minimum_size": 30},
+    "agglomerate": {
+        "name": "windowed",
+        "scoring": "quantile",
+        "quantile": 75,
+        "init_with_max": True,
+        "threshold": 0.55,
+        "look_behind": 12,
+        "look_ahead": 11,
+        "agreement_shift": 8,
+    },
 }
+
+
+def postprocessing(text: str) -> dict[str, Any]:
+    """Checks the form of the attribute; fgnetd knows the options and says which it does not take."""
+    value = json.loads(text)
+    if not isinstance(value, dict) or not value.keys() <= set(STAGES):
+        raise argparse.ArgumentTypeError(f"must be a JSON object of stages out of {', '.join(STAGES)}")
+    for stage, options in value.items():
+        if not isinstance(options, dict) or not isinstance(options.get("name"), str):
+            raise argparse.ArgumentTypeError(f"{stage} must be a JSON object with the name of a stage")
+        for key, option in options.items():
+            if not isinstance(option, (bool, int, float, str)):
+                raise argparse.ArgumentTypeError(f"{stage}.{key} must be a truth value, a number or a text")
+    return value
 
 
 def export_checkpoint(source: Path, target: Path, card: dict[str, Any], post: dict[str, Any], every: bool) -> None:
@@ -53,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--training-data", default="")
     parse.add_argument("--licence", default="")
     parse.add_argument("--scores", type=json.loads, default={}, metavar="JSON")
-    parse.add_argument("--postprocessing", type=json.loads, default=POSTPROCESSING, metavar="JSON")
+    parse.add_argument("--postprocessing", type=postprocessing, default=POSTPROCESSING, metavar="JSON")
     return parse
 
 

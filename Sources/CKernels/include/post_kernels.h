@@ -15,6 +15,17 @@ int post_nlm(const float *src, float *dst, size_t height, size_t width, int patc
 // Contrast-limited adaptive equalisation; values are clipped to 0...1.
 int post_clahe(const float *src, float *dst, size_t height, size_t width, size_t tile, float clip);
 
+// Resampling.
+// How the pixels of one axis become others: output i is the sum over t < taps of
+// weights[t * outputs + i] * input[start[i] + t]; start[i] + taps <= inputs.
+typedef struct {
+  size_t inputs, outputs, taps;
+  const int32_t *start;  // (outputs)
+  const float *weights;  // (taps, outputs)
+} post_resampling;
+// dst (y.outputs, x.outputs) <- src (y.inputs, x.inputs)
+int post_resample(const float *src, float *dst, const post_resampling *y, const post_resampling *x);
+
 // Watershed.
 // level (H, W) = 510 - (y + x); the first row and column, which have one affinity only, count that one twice.
 void post_boundary_levels(const uint8_t *y, const uint8_t *x, uint16_t *level, size_t height, size_t width);

@@ -9,12 +9,19 @@ struct CheckConfigCommand: ParsableCommand {
     commandName: "check-config", abstract: "Check a configuration and say everything that is wrong with it.")
 
   @OptionGroup var config: ConfigurationOption
+  @Flag(
+    name: .shortAndLong,
+    help: "Show the options of every stage and where each comes from: default, model or configuration.")
+  var verbose = false
 
   func run() throws {
     let configuration = try config.load()
-    _ = try StageMaker(configuration).make()
+    let maker = StageMaker(configuration)
+    let report = verbose ? try maker.report() : []
+    if !verbose { _ = try maker.make() }
     try checkFolders(configuration)
     print("\(config.path): good, \(configuration.volumes.count) volume(s)")
+    for line in report { print(line) }
   }
 }
 

@@ -49,6 +49,8 @@ struct DaemonConfiguration: Sendable {
   var threads: Int
   /// The file's text, for provenance.
   var text: String
+  /// Where it was read, for faults.
+  var path: String
 
   /// Reads and checks a file. All faults are reported at once.
   static func load(path: String) throws -> DaemonConfiguration {
@@ -70,13 +72,13 @@ struct DaemonConfiguration: Sendable {
       throw OperatorError("configuration \(path) is not valid YAML: \(line)", status: .configuration)
     }
     let faults = FaultList()
-    let configuration = build(ConfigMapping(root, path: "", faults: faults), text: text)
+    let configuration = build(ConfigMapping(root, path: "", faults: faults), text: text, path: path)
     let all = faults.faults + (faults.faults.isEmpty ? configuration.combinationFaults() : [])
     guard all.isEmpty else { throw ConfigurationError(path: path, faults: all) }
     return configuration
   }
 
-  private static func build(_ root: ConfigMapping, text: String) -> DaemonConfiguration {
+  private static func build(_ root: ConfigMapping, text: String, path: String) -> DaemonConfiguration {
     let database = root.mapping("database")
     let intake = root.mapping("intake")
     let stages = root.mapping("stages")
@@ -95,7 +97,7 @@ struct DaemonConfiguration: Sendable {
       agglomerate: stage(stages.mapping("agglomerate"), default: "windowed"),
       gapConfidence: stages.double("gap_confidence", default: 0.9, in: 0...1),
       threads: root.int("threads", default: 0, in: 0...1024),
-      text: text)
+      text: text, path: path)
     for stage in result.intakeIgnoreFaults { intake.fault(stage) }
     for mapping in [database, intake, stages, root] { mapping.finish() }
     if result.volumes.isEmpty { root.fault("volumes is empty: name at least one volume with its folder") }

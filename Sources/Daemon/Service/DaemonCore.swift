@@ -66,8 +66,8 @@ final class DaemonCore {
     self.record = record
     if configuration.threads > 0 { OpenBLAS.useThreads(configuration.threads) }
     let maker = StageMaker(configuration)
-    pipelines = try configuration.volumes.map { volume in
-      let stages = try maker.make()
+    pipelines = try zip(configuration.volumes, maker.make()).map { volume, stages in
+      if let note = maker.voxelNote(stages) { log.info("\(volume.name): \(note)") }
       let store = SectionStore(directory: configuration.stateDirectory + "/sections/" + volume.name)
       return try VolumePipeline(
         configuration: volume, stages: stages, store: store, record: record, provenance: maker.provenance, log: log)

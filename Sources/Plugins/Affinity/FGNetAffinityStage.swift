@@ -3,42 +3,91 @@ public import FGNetKernel
 
 /// The built-in affinity stage: FGNet with the weights of one file.
 public final class FGNetAffinityStage: AffinityStage {
-  public let name = "fgnet"
+  public let name = FGNetOptions.stage
   public let fingerprint: String
+  /// How sections come to the network; nil: as they are.
+  public let scale: PixelScale?
   private let network: FGNet
+  private struct Size {
+    var height: Int
+    var width: Int
+  }
+  /// Of the sections whose layers the network has, by key; only for rescaled ones.
+  private var sizes: [String: Size] = [:]
 
   /// - Parameter modelHash: SHA-256 of the weights file, hexadecimal.
-  public init(network: FGNet, modelHash: String) {
+  public init(network: FGNet, modelHash: String, scale: PixelScale? = nil) {
     self.network = network
-    fingerprint = "fgnet kernel=\(FGNet.kernelVersion) model=\(modelHash)"
+    self.scale = scale
+    fingerprint =
+      "fgnet kernel=\(FGNet.kernelVersion) model=\(modelHash)" + (scale.map { " " + $0.fingerprint } ?? "")
   }
 
   /// Pixels around a pixel that count. The trunk's windows lie on a grid, so that a tile is exact only where it begins
-  /// and ends at multiples of the alignment and has this much around it.
-  public var halo: Int { network.architecture.halo }
+  /// and ends at multiples of the alignment and has this much around it; of a rescaled section, only the whole is exact.
+  public var halo: Int {
+    guard let scale else { return network.architecture.halo }
+    // Interpolation reaches two pixels further on both ways.
+    return Int((Double(network.architecture.halo + 2) / min(scale.y, scale.x)).rounded(.up)) + 2
+  }
   public var contextRadius: Int { network.contextRadius }
 
   /// - Throws: `StageError` with the network's or the image's reason.
   public func affinities(of index: Int, in stack: [StackSection]) throws -> AffinitySection {
-    let planes = stack.map { section in
-      StackPlane(key: section.key) {
-        let image = try section.image()
-        return FloatPlane(height: image.height, width: image.width, values: image.storage)
-      }
-    }
     do {
-      return Self.quantised(try network.evaluate(index: index, stack: planes).refined, first: index == 0)
+      let maps = try network.evaluate(index: index, stack: stack.map(plane)).refined
+      guard let scale else { return Self.quantised(maps, first: index == 0) }
+      let size = try size(of: stack[index])
+      sizes = sizes.filter { known in stack.contains { $0.key == known.key } }
+      return try Self.quantised(maps, first: index == 0) { map, channel in
+        try scale.leave(map, channel: channel, height: size.height, width: size.width, stage: name)
+      }
     } catch let error as KernelError {
       throw StageError(stage: name, reason: error.description)
     }
   }
 
+  /// A section as the network takes it. The key tells rescaled ones from others, for whoever shares the network.
+  private func plane(_ section: StackSection) -> StackPlane {
+    guard let scale else {
+      return StackPlane(key: section.key) {
+        let image = try section.image()
+        return FloatPlane(height: image.height, width: image.width, values: image.storage)
+      }
+    }
+    return StackPlane(key: section.key + " " + scale.fingerprint) { [self] in
+      let image = try section.image()
+      sizes[section.key] = Size(height: image.height, width: image.width)
+      return try scale.enter(image, stage: name)
+    }
+  }
+
+  /// The section's own size: noted when its image was taken, which the network does once.
+  private func size(of section: StackSection) throws -> Size {
+    if let known = sizes[section.key] { return known }
+    let image = try section.image()
+    return Size(height: image.height, width: image.width)
+  }
+
   /// - Parameter first: nothing lies below the section.
   static func quantised(_ planes: [FloatPlane], first: Bool) -> AffinitySection {
-    let (height, width) = (planes[0].height, planes[0].width)
-    var quantised = planes.map { plane in
-      Plane(height: height, width: width, storage: plane.values.map { UInt8(($0 * 255).rounded()) })
+    quantised(planes, first: first) { plane, _ in plane }
+  }
+
+  /// - Parameters:
+  ///   - first: nothing lies below the section.
+  ///   - resampled: a channel's plane at the section's pixels; one at a time, since a section is large.
+  private static func quantised(
+    _ planes: [FloatPlane], first: Bool, resampled: (FloatPlane, Int) throws -> FloatPlane
+  ) rethrows -> AffinitySection {
+    var quantised: [Plane<UInt8>] = []
+    for (channel, plane) in planes.enumerated() {
+      let plane = try resampled(plane, channel)
+      quantised.append(
+        Plane(
+          height: plane.height, width: plane.width, storage: plane.values.map { UInt8(($0 * 255).rounded()) }))
     }
+    let (height, width) = (quantised[0].height, quantised[0].width)
     if first { quantised[0] = Plane(height: height, width: width, repeating: 0) }
     for x in 0..<width { quantised[1][0, x] = 0 }
     for y in 0..<height { quantised[2][y, 0] = 0 }

@@ -93,6 +93,9 @@ public struct ResolvedOptions: Sendable, Equatable {
     self.values = values
   }
 
+  /// The value of an option; nil if there is no such one.
+  public subscript(name: String) -> OptionValue? { values[name] }
+
   /// The value of an option that its table describes as `.bool`.
   public func bool(_ name: String) -> Bool {
     guard case .bool(let value)? = values[name] else { preconditionFailure("option \(name) is not described as bool") }
