@@ -51,6 +51,22 @@ import Testing
     #expect(place.z == 1 && place.otherZ == 0 && place.distance == 30)
   }
 
+  @Test("parts far apart: the end of the smaller one, in its section") func far() throws {
+    var places = ErrorPlaces([error(.split, 7, 1, 2)], voxelSize: voxel)
+    let row = [UInt64](repeating: 1, count: 10) + [UInt64](repeating: 3, count: 90)
+    places.add(z: 4, truth: plane([[UInt64](repeating: 7, count: 100)]), found: plane([row]))
+    let upper = [UInt64](repeating: 3, count: 90) + [UInt64](repeating: 2, count: 10)
+    places.add(z: 5, truth: plane([[UInt64](repeating: 7, count: 100)]), found: plane([upper]))
+    var place = try #require(places.places[0])
+    #expect((place.z, place.otherZ, place.x) == (5, 4, 90))
+    // The same with the parts exchanged.
+    places = ErrorPlaces([error(.split, 7, 2, 1)], voxelSize: voxel)
+    places.add(z: 4, truth: plane([[UInt64](repeating: 7, count: 100)]), found: plane([row]))
+    places.add(z: 5, truth: plane([[UInt64](repeating: 7, count: 100)]), found: plane([upper]))
+    place = try #require(places.places[0])
+    #expect((place.z, place.otherZ, place.x) == (4, 5, 9))
+  }
+
   @Test("an error that is in no section has no place") func absent() {
     var places = ErrorPlaces([error(.merge, 9, 1, 2), error(.split, 1, 8, 9)], voxelSize: voxel)
     places.add(z: 0, truth: plane([[1, 1]]), found: plane([[9, 9]]))

@@ -192,7 +192,7 @@ extension EvaluationReport {
     return lines
   }
 
-  private static func four(_ value: Double) -> String { String(format: "%.4f", value) }
+  static func four(_ value: Double) -> String { String(format: "%.4f", value) }
   /// At most one digit behind the point.
   static func short(_ value: Double) -> String {
     let tenths = (value * 10).rounded() / 10

@@ -4,7 +4,7 @@ import Domain
 ///
 /// Involved labels have strong colours: the two largest parts amber and blue, further ones the colour of their id, the whole
 /// (the merged segment, the split object) magenta. Above, true objects are outlined on the image, the involved ones filled
-/// lightly. Below, found segments are coloured, with the outlines of the involved true objects over them.
+/// lightly. Below, found segments are coloured, those not involved faintly, with the outlines of the involved true objects.
 struct ErrorPicture {
   /// Rows and columns of a crop before it is enlarged.
   static let side = 160
@@ -31,7 +31,7 @@ struct ErrorPicture {
     let first = max(0, min(middle - Self.depth / 2, numbers.count - Self.depth))
     sections = Array(numbers[first..<min(numbers.count, first + Self.depth)])
     var parts: [UInt64: RGB] = [:]
-    for (index, part) in error.parts.enumerated() where index < 2 || part.voxels * 50 >= error.voxels {
+    for (index, part) in error.parts.enumerated() where index < 2 || part.voxels * 20 >= error.voxels {
       parts[part.label] = index == 0 ? Self.amber : index == 1 ? Self.blue : SegmentPalette.color(of: part.label)
     }
     self.parts = parts
@@ -55,10 +55,11 @@ struct ErrorPicture {
     let window = Window(height: truth.height, width: truth.width, y: place.y, x: place.x)
     let base = image.map { window.stretched($0) }
     let (truth, found) = (window.cut(truth), window.cut(found))
-    var upper = canvas(truth, base, share: base == nil ? 0.55 : 0.3) { truthColor($0) }
+    let others: Float = base == nil ? 0.2 : 0
+    var upper = canvas(truth, base, share: base == nil ? 0.55 : 0.3, others: others, color: truthColor)
     outline(&upper, truth, thickness: 1) { truthColor($0) == nil && $0 != 0 ? Self.otherOutline : nil }
     outline(&upper, truth, thickness: 2, color: truthColor)
-    var lower = canvas(found, base, share: base == nil ? 0.8 : 0.55) { foundColor($0) }
+    var lower = canvas(found, base, share: base == nil ? 0.8 : 0.55, others: 0.2, color: foundColor)
     outline(&lower, found, thickness: 1) { $0 == 0 ? nil : (foundColor($0) ?? SegmentPalette.color(of: $0)) }
     outline(&lower, truth, thickness: 2, color: truthColor)
     if z == place.z {
@@ -71,19 +72,19 @@ struct ErrorPicture {
 
   /// The whole picture.
   func montage(_ panels: Panels, number: Int) -> Montage {
-    let whole = error.kind == .merge ? "segment" : "true object"
-    let part = error.kind == .merge ? "true" : "segment"
-    let names = ["amber", "blue"]
-    let involved = zip(names, error.parts).map { "\($0) \(part) \($1.label) (\($1.voxels))" }.joined(separator: ", ")
-    let others = error.parts.count > 2 ? ", \(error.parts.count - 2) more" : ""
-    let bits = (error.bits * 10_000).rounded() / 10_000
-    let what =
-      error.kind == .merge
-      ? "merge \(number): one segment, several objects" : "split \(number): one object, several segments"
+    let isMerge = error.kind == .merge
+    let (whole, part) = isMerge ? ("segment", "true object") : ("true object", "segment")
+    let involved = zip(["amber", "blue"], error.parts).map { "\($0): \(part) \($1.label) (\($1.voxels) voxels)" }
+    let others = error.parts.count > 2 ? ", and \(error.parts.count - 2) more" : ""
+    let other = place.otherZ == place.z ? "" : ", the other one at z \(place.otherZ)"
     return Montage(
       panels.truth + panels.found, columns: panels.truth.count,
-      footer: "\(what), \(bits) bits. magenta \(whole) \(error.label) (\(error.voxels))\n\(involved)\(others). "
-        + "place z \(place.z) y \(place.y) x \(place.x), parts \(EvaluationReport.short(place.distance)) nm apart")
+      footer: """
+        \(isMerge ? "merge" : "split") \(number), \(EvaluationReport.four(error.bits)) bits. \
+        magenta: \(whole) \(error.label) (\(error.voxels) voxels)
+        \(involved.joined(separator: ", "))\(others)
+        place z \(place.z) y \(place.y) x \(place.x): these two are \(EvaluationReport.short(place.distance)) nm apart\(other)
+        """)
   }
 
   private func truthColor(_ label: UInt64) -> RGB? {
@@ -95,19 +96,21 @@ struct ErrorPicture {
     error.kind == .split ? parts[label] : (label == error.label ? Self.magenta : nil)
   }
 
-  /// The image enlarged, with involved labels filled; without an image, other labels are filled faintly.
+  /// The image enlarged, involved labels filled with their colour, others with that of their id; each with its share.
   private func canvas(
-    _ labels: Plane<UInt64>, _ base: Plane<UInt8>?, share: Float, color: (UInt64) -> RGB?
+    _ labels: Plane<UInt64>, _ base: Plane<UInt8>?, share: Float, others: Float, color: (UInt64) -> RGB?
   ) -> RGBImage {
     var small = RGBImage(height: labels.height, width: labels.width)
     for y in 0..<labels.height {
       for x in 0..<labels.width {
         let grey = RGB(grey: base?[y, x] ?? 24)
         let label = labels[y, x]
-        if let color = color(label) {
+        if label == 0 {
+          small[y, x] = grey
+        } else if let color = color(label) {
           small[y, x] = grey.mixed(with: color, share: share)
         } else {
-          small[y, x] = base == nil && label != 0 ? grey.mixed(with: SegmentPalette.color(of: label), share: 0.2) : grey
+          small[y, x] = grey.mixed(with: SegmentPalette.color(of: label), share: others)
         }
       }
     }

@@ -6,10 +6,11 @@
 public struct ErrorPlaces: Sendable {
   /// Where an error is, and where to look at it.
   public struct Place: Sendable, Equatable {
-    /// The section to look at; its lower neighbour in the approach, `otherZ`, is the same section or one below.
+    /// The section to look at, and the one that the other part is in: the same, or one above or below.
     public var z: SectionNumber
     public var otherZ: SectionNumber
-    /// The pixel half way between the two parts.
+    /// The pixel half way between the two parts, z being the upper one; if they are more than `ErrorPlaces.near` pixels apart,
+    /// the pixel of the smaller part that is closest to the larger one.
     public var y: Int
     public var x: Int
     /// Nanometres between the two parts there.
@@ -35,8 +36,12 @@ public struct ErrorPlaces: Sendable {
   private struct Search: Sendable {
     var zs: ClosedRange<SectionNumber>?
     var last: [(z: SectionNumber, runs: PixelRuns)?] = [nil, nil]
+    /// `from` is of the larger part, in section `z`; `to` of the smaller one, in `otherZ`.
     var best: (approach: PixelRuns.Approach, z: SectionNumber, otherZ: SectionNumber)?
   }
+
+  /// Pixels, along y or x, within which the place half way shows both parts.
+  public static let near = 60
 
   private let errors: [CostlyError]
   private let voxelSize: (z: Double, y: Double, x: Double)
@@ -62,9 +67,13 @@ public struct ErrorPlaces: Sendable {
   public var places: [Place?] {
     searches.map { search in
       guard let best = search.best, let zs = search.zs else { return nil }
+      let (from, to) = (best.approach.from, best.approach.to)
+      let isNear = max(abs(from.y - to.y), abs(from.x - to.x)) <= Self.near
+      let z = isNear ? max(best.z, best.otherZ) : best.otherZ
       return Place(
-        z: best.z, otherZ: best.otherZ, y: best.approach.y, x: best.approach.x,
-        distance: best.approach.squared.squareRoot(), firstZ: zs.lowerBound, lastZ: zs.upperBound)
+        z: z, otherZ: z == best.otherZ ? best.z : best.otherZ, y: isNear ? (from.y + to.y) / 2 : to.y,
+        x: isNear ? (from.x + to.x) / 2 : to.x, distance: best.approach.squared.squareRoot(), firstZ: zs.lowerBound,
+        lastZ: zs.upperBound)
     }
   }
 
@@ -114,25 +123,22 @@ public struct ErrorPlaces: Sendable {
   }
 
   private mutating func advance(_ index: Int, _ z: SectionNumber, _ parts: [PixelRuns]) {
-    consider(index, parts[0], parts[1], z, z)
-    for part in 0..<2 {
-      if let below = searches[index].last[1 - part], !parts[part].isEmpty {
-        consider(index, parts[part], below.runs, z, below.z)
-      }
-    }
+    consider(index, (parts[0], z), (parts[1], z))
+    if let below = searches[index].last[1] { consider(index, (parts[0], z), (below.runs, below.z)) }
+    if let below = searches[index].last[0] { consider(index, (below.runs, below.z), (parts[1], z)) }
     for part in 0..<2 where !parts[part].isEmpty { searches[index].last[part] = (z, parts[part]) }
   }
 
   private mutating func consider(
-    _ index: Int, _ one: PixelRuns, _ other: PixelRuns, _ z: SectionNumber, _ otherZ: SectionNumber
+    _ index: Int, _ larger: (runs: PixelRuns, z: SectionNumber), _ smaller: (runs: PixelRuns, z: SectionNumber)
   ) {
     let best = searches[index].best?.approach
     guard
-      let found = one.approach(
-        to: other, height: Double(z - otherZ) * voxelSize.z, pixel: (voxelSize.y, voxelSize.x),
+      let found = larger.runs.approach(
+        to: smaller.runs, height: Double(larger.z - smaller.z) * voxelSize.z, pixel: (voxelSize.y, voxelSize.x),
         within: best?.squared ?? .infinity)
     else { return }
     if let best, (found.squared, -found.pairs) >= (best.squared, -best.pairs) { return }
-    searches[index].best = (found, z, otherZ)
+    searches[index].best = (found, larger.z, smaller.z)
   }
 }
