@@ -117,6 +117,26 @@ import Volumes
     #expect(text.contains("look at z 1, y 9, x 25: the two largest parts are 12 nm apart"), "\(text)")
   }
 
+  @Test func picturesShowTheImagesThatAreGiven() throws {
+    let files = try Case()
+    let images = try files.folder.planes(
+      "image",
+      (0..<3).map { z in Plane(height: 40, width: 60, storage: (0..<2400).map { UInt16($0 * 27 % 65_536 + z) }) })
+    let worst = ["--segmentation", files.found, "--worst", "1", "--voxel-nm", "30,6,6", files.truth, "--pictures"]
+    let (bare, grey) = (files.folder.path + "/bare", files.folder.path + "/grey")
+    _ = try EvaluateCommand.parse(worst + [bare]).report()
+    _ = try EvaluateCommand.parse(worst + [grey, "--image", images]).report()
+    for name in ["merge-001-10.png", "split-001-3.png"] {
+      let (one, other) = (
+        try Data(contentsOf: URL(fileURLWithPath: bare + "/" + name)),
+        try Data(contentsOf: URL(fileURLWithPath: grey + "/" + name))
+      )
+      #expect(one != other)
+    }
+    let short = try files.folder.planes("short", [Plane(height: 40, width: 60, repeating: 9)])
+    #expect(throws: OperatorError.self) { try EvaluateCommand.parse(worst + [grey, "--image", short]).report() }
+  }
+
   @Test func runLengthWithAndWithoutLabels() throws {
     let files = try Case()
     let skeletons = try files.folder.write(

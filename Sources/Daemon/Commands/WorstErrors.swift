@@ -58,25 +58,35 @@ struct WorstErrors {
     }
   }
 
-  /// Draws each error into a file of the folder. Takes another pass, over the sections that are shown only; a picture is
-  /// written as soon as its last section is there.
+  /// Pictures drawn in one pass: each holds a few megabytes until its last section has come.
+  private static let batch = 32
+
+  /// Draws each error into a file of the folder. Only the sections shown are read, and few pictures are held at a time.
   mutating func draw(_ evaluation: Evaluation, into folder: String) throws {
-    let sections = evaluation.common
-    let pictures = errors.map { ErrorPicture($0.error, at: $0.place, among: sections) }
-    var rows: [Int: ErrorPicture.Panels] = [:]
-    for z in sections {
-      let shown = pictures.indices.filter { pictures[$0].sections.contains(z) }
-      guard !shown.isEmpty, let truth = try evaluation.truth.plane(z) else { continue }
+    let numbers = evaluation.common
+    let pictures = errors.map { ErrorPicture($0.error, at: $0.place, among: numbers) }
+    // By section, so that a section is needed by few batches.
+    let order = pictures.indices.sorted { (errors[$0].place.z, $0) < (errors[$1].place.z, $1) }
+    for start in stride(from: 0, to: order.count, by: Self.batch) {
+      try draw(Array(order[start..<min(order.count, start + Self.batch)]), pictures, evaluation, into: folder)
+    }
+  }
+
+  private mutating func draw(
+    _ batch: [Int], _ pictures: [ErrorPicture], _ evaluation: Evaluation, into folder: String
+  ) throws {
+    var drawn: [Int: ErrorPicture.Panels] = [:]
+    for z in Set(batch.flatMap { pictures[$0].sections }).sorted() {
+      guard let truth = try evaluation.truth.plane(z) else { continue }
       let found = try evaluation.found.segments(z)
       let image = try evaluation.found.image?(z)
-      for index in shown {
-        rows[index, default: ErrorPicture.Panels()].append(pictures[index].panels(z, truth, found, image))
-        if z == pictures[index].sections.last, let panels = rows.removeValue(forKey: index) {
-          let error = listed[index]
-          let path = "\(folder)/\(error.kind)-\(String(format: "%03d", error.number))-\(error.label).png"
-          try PNGWriter.write(pictures[index].montage(panels, number: error.number).rendered(), to: path)
-          listed[index].picture = path
-        }
+      for index in batch where pictures[index].sections.contains(z) {
+        drawn[index, default: ErrorPicture.Panels()].append(pictures[index].panels(z, truth, found, image))
+        guard z == pictures[index].sections.last, let panels = drawn.removeValue(forKey: index) else { continue }
+        let error = listed[index]
+        let path = "\(folder)/\(error.kind)-\(String(format: "%03d", error.number))-\(error.label).png"
+        try PNGWriter.write(pictures[index].montage(panels, number: error.number).rendered(), to: path)
+        listed[index].picture = path
       }
     }
   }
