@@ -98,6 +98,19 @@ struct H5Reader {
     return value
   }
 
+  /// An attribute of three numbers; nil if there is none of that name and shape.
+  func triple(_ name: String) throws(VolumeError) -> [Double]? {
+    guard H5Aexists(place, name) > 0 else { return nil }
+    let opened = try H5ID(H5Aopen(place, name, chdf5_default()), context)
+    let space = try H5ID(H5Aget_space(opened.raw), context)
+    let type = try H5ID(H5Aget_type(opened.raw), context)
+    let kind = H5Tget_class(type.raw)
+    guard H5Sget_simple_extent_npoints(space.raw) == 3, kind == H5T_FLOAT || kind == H5T_INTEGER else { return nil }
+    var values = [0.0, 0, 0]
+    try context.check(H5Aread(opened.raw, chdf5_f64(), &values))
+    return values
+  }
+
   /// All text attributes of this place.
   func texts() throws(VolumeError) -> [String: String] {
     var info = H5O_info_t()

@@ -5,7 +5,7 @@ import Glibc
 
 /// A label volume of another program, read plane by plane: an HDF5 dataset [z, y, x], a TIFF of one or more pages, or
 /// a folder of PNG or TIFF planes in the natural order of their names (2 before 10). Labels are unsigned integers of
-/// 8 to 64 bits. Not for use from several threads at once.
+/// 8 to 64 bits. Grey images are read in the same way. Not for use from several threads at once.
 public final class LabelSource {
   /// Planes.
   public let count: Int
@@ -13,16 +13,32 @@ public final class LabelSource {
   public let height: Int
   /// Columns of a plane.
   public let width: Int
+  /// Nanometres, from the attribute `resolution` (z, y, x) of an HDF5 dataset; nil if there is none.
+  public let voxelSize: (z: Double, y: Double, x: Double)?
   private let path: String
   private var backing: any LabelBacking
 
   /// Names tried in an HDF5 file when none is given.
   public static let usualDatasets = ["labels", "volumes/labels/neuron_ids", "fragments", "main", "stack"]
 
+  /// The same for images.
+  public static let usualImageDatasets = ["image", "raw", "volumes/raw", "main", "stack"]
+
   /// Opens a volume.
-  /// - Parameter dataset: Path of the dataset in an HDF5 file; nil tries `usualDatasets`.
+  /// - Parameters:
+  ///   - location: A file or folder; for HDF5 also `FILE:DATASET`.
+  ///   - dataset: Path of the dataset in an HDF5 file; nil tries the one in `location`, then the usual ones.
+  ///   - usual: Datasets tried in an HDF5 file when none is named.
   /// - Throws: `VolumeError.unreadable`, `.unsupported`, `.corrupt`.
-  public static func open(_ path: String, dataset: String? = nil) throws(VolumeError) -> LabelSource {
+  public static func open(
+    _ location: String, dataset: String? = nil, usual: [String] = usualDatasets
+  ) throws(VolumeError) -> LabelSource {
+    var path = location
+    var dataset = dataset
+    if !Files.exists(location), let colon = location.lastIndex(of: ":"), Files.exists(String(location[..<colon])) {
+      path = String(location[..<colon])
+      dataset = dataset ?? String(location[location.index(after: colon)...])
+    }
     if Files.isFolder(path) { return LabelSource(path, try FolderLabels(path)) }
     let head: [UInt8]
     do throws(SystemFailure) {
@@ -32,7 +48,7 @@ public final class LabelSource {
       throw .unreadable(path: path, reason: Files.message(error.number))
     }
     if head == [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A] {
-      return LabelSource(path, try HDF5Labels(path, dataset: dataset))
+      return LabelSource(path, try HDF5Labels(path, datasets: dataset.map { [$0] } ?? usual))
     }
     if head == PNGStructure.signature { return LabelSource(path, try FolderLabels(files: [path])) }
     if TIFFStructure.signatures.contains(where: { head.starts(with: $0) }) {
@@ -45,6 +61,7 @@ public final class LabelSource {
     self.path = path
     self.backing = backing
     (count, height, width) = backing.shape
+    voxelSize = backing.voxelSize
   }
 
   /// Plane `index` of 0..<count.
@@ -57,9 +74,14 @@ public final class LabelSource {
   }
 }
 
+extension LabelBacking {
+  var voxelSize: (z: Double, y: Double, x: Double)? { nil }
+}
+
 /// Where the planes of a `LabelSource` come from.
 private protocol LabelBacking: AnyObject {
   var shape: (Int, Int, Int) { get }
+  var voxelSize: (z: Double, y: Double, x: Double)? { get }
   func read(_ index: Int) throws(VolumeError) -> [UInt64]
 }
 
@@ -68,13 +90,13 @@ private final class HDF5Labels: LabelBacking {
   private let context: H5Context
   private var dataset: hid_t = -1
   private(set) var shape = (0, 0, 0)
+  private(set) var voxelSize: (z: Double, y: Double, x: Double)?
 
-  init(_ path: String, dataset name: String?) throws(VolumeError) {
+  init(_ path: String, datasets names: [String]) throws(VolumeError) {
     context = H5Context(path: path, mode: .reading)
     try HDF5.enter { () throws(VolumeError) in
       let opened = try H5Input(path)
       let reader = opened.reader()
-      let names = name.map { [$0] } ?? LabelSource.usualDatasets
       guard let found = names.first(where: { Self.exists($0, reader) }) else {
         throw .unsupported(
           path: path, reason: "no dataset \(names.joined(separator: ", ")) in it; name the one to read")
@@ -90,6 +112,9 @@ private final class HDF5Labels: LabelBacking {
         throw .unsupported(path: path, reason: "\(found) does not hold whole numbers")
       }
       shape = (sides[0], sides[1], sides[2])
+      if let size = try H5Reader(context: context, place: dataset).triple("resolution"), size.allSatisfy({ $0 > 0 }) {
+        voxelSize = (size[0], size[1], size[2])
+      }
     }
   }
 

@@ -154,6 +154,38 @@ import Volumes
     #expect(ids == Set(rows.compactMap { UInt64($0) }))
     let scores = try run("evaluate", "--config", file, target)
     #expect(scores.output.contains("VOI 0.0000"), "\(scores.output)\(scores.errors)")
+    let pair = try run("export", "--config", file, "--for-training", bench.folder + "/training/")
+    #expect(pair.status == 0, "\(pair.errors)")
+    let pairFile = bench.folder + "/training/test.h5"
+    #expect(
+      pair.output.contains(
+        "fgnet-train --output runs/NAME --source \(pairFile):image,\(pairFile):labels --voxel-size 30 6 6\n"),
+      "\(pair.output)")
+    let images = try LabelSource.open(pairFile + ":image")
+    let pairLabels = try LabelSource.open(pairFile)
+    for z in 0..<3 {
+      #expect(try pairLabels.plane(z) == labels.plane(z))
+      let original = try bench.volume.section(SectionNumber(z)).image
+      #expect(try images.plane(z).storage == original.storage.map { UInt64($0) })
+    }
+    #expect(pairLabels.voxelSize.map { [$0.z, $0.y, $0.x] } == [30, 6, 6])
+    // Proofread segments only.
+    let kept = try #require(ids.filter { $0 != 0 }.min())
+    let list = bench.folder + "/segments.txt"
+    try "# good\n\(kept)\n".write(toFile: list, atomically: true, encoding: .utf8)
+    let some = try run("export", "--config", file, "--for-training", "--segments", list, pairFile)
+    #expect(some.status == 0 && some.output.contains(":labels,zero=ignore --voxel-size"), "\(some.errors)")
+    let few = try LabelSource.open(pairFile)
+    for z in 0..<3 {
+      #expect(try few.plane(z).storage == labels.plane(z).storage.map { $0 == kept ? $0 : 0 })
+    }
+    let before = FileManager.default.contents(atPath: pairFile)
+    let unknown = try run("export", "--config", file, "--for-training", "--segments", "\(kept),77", pairFile)
+    #expect(unknown.status == ExitStatus.noInput.rawValue && unknown.errors.contains("77"), "\(unknown.errors)")
+    #expect(FileManager.default.contents(atPath: pairFile) == before)
+    let worst = try run(
+      "evaluate", "--config", file, "--worst", "2", "--pictures", bench.folder + "/errors", pairFile)
+    #expect(worst.status == 0 && worst.output.contains("merges:"), "\(worst.errors)")
     let picture = bench.folder + "/picture.png"
     #expect(try run("render", "--config", file, "--z", "1", picture).status == 0)
     #expect(FileManager.default.fileExists(atPath: picture))

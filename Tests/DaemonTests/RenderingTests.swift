@@ -116,6 +116,67 @@ import Testing
   }
 }
 
+@Suite struct ErrorPictureTests {
+  private let place = ErrorPlaces.Place(z: 7, otherZ: 7, y: 20, x: 30, distance: 6, firstZ: 1, lastZ: 9)
+
+  private func picture(_ kind: CostlyError.Kind, _ numbers: [SectionNumber]) -> ErrorPicture {
+    let error = CostlyError(
+      kind: kind, label: 50, voxels: 900, bits: 0.1,
+      parts: [.init(label: 1, voxels: 500), .init(label: 2, voxels: 395), .init(label: 3, voxels: 5)])
+    return ErrorPicture(error, at: place, among: numbers)
+  }
+
+  @Test func sectionsAroundThePlaceAreShown() {
+    #expect(picture(.merge, Array(0..<20)).sections == [5, 6, 7, 8, 9])
+    #expect(picture(.merge, [7, 9, 11, 13, 15, 17]).sections == [7, 9, 11, 13, 15])
+    #expect(picture(.merge, [1, 3, 5, 6, 7]).sections == [1, 3, 5, 6, 7])
+    #expect(picture(.merge, [6, 7]).sections == [6, 7])
+  }
+
+  @Test func involvedLabelsAreInStrongColours() {
+    var truth = Plane<UInt64>(height: 40, width: 60, repeating: 4)
+    for y in 0..<40 { for x in 10..<50 { truth[y, x] = x < 30 ? 1 : 2 } }
+    let whole = Plane<UInt64>(height: 40, width: 60, storage: truth.storage.map { $0 == 4 ? 60 : 50 })
+    let image = Plane<UInt16>(height: 40, width: 60, storage: (0..<2400).map { UInt16(($0 + 20) % 60) * 1000 })
+    let (amber, blue, magenta) = (RGB(255, 176, 0), RGB(70, 160, 255), RGB(235, 80, 200))
+    func colors(_ image: RGBImage) -> Set<RGB> {
+      var found: Set<RGB> = []
+      for y in 0..<image.height { for x in 0..<image.width { found.insert(image[y, x]) } }
+      return found
+    }
+    let merge = picture(.merge, Array(0..<20)).panels(7, truth, whole, image)
+    #expect(merge.truth.image.height == 80 && merge.truth.image.width == 120)
+    #expect(colors(merge.truth.image).isSuperset(of: [amber, blue]))
+    #expect(colors(merge.found.image).isSuperset(of: [amber, blue]))
+    #expect(colors(merge.found.image).contains(RGB(grey: 0).mixed(with: magenta, share: 0.55)))
+    let split = picture(.split, Array(0..<20)).panels(8, whole, truth, nil)
+    #expect(colors(split.truth.image).contains(magenta) && !colors(split.truth.image).contains(amber))
+    #expect(colors(split.found.image).isSuperset(of: [amber, blue, magenta]))
+    // Only the section of the place is marked.
+    #expect(colors(merge.truth.image).contains(RGB(255, 255, 255)) && merge.truth.caption == "z 7 truth, place")
+    #expect(!colors(split.truth.image).contains(RGB(255, 255, 255)) && split.truth.caption == "z 8 truth")
+  }
+
+  @Test func theCropStaysInsideTheSection() {
+    let labels = Plane<UInt64>(height: 500, width: 170, repeating: 1)
+    let panels = picture(.merge, [7]).panels(7, labels, labels, nil)
+    #expect(panels.truth.image.height == 320 && panels.found.image.width == 320)
+  }
+
+  @Test func theFooterHasThreeLines() {
+    var panels = ErrorPicture.Panels()
+    let labels = Plane<UInt64>(height: 40, width: 60, repeating: 1)
+    let picture = picture(.split, [6, 7])
+    for z in picture.sections { panels.append(picture.panels(z, labels, labels, nil)) }
+    let montage = picture.montage(panels, number: 3)
+    #expect(montage.columns == 2 && montage.panels.count == 4)
+    #expect(montage.footer.split(separator: "\n").count == 3 && montage.footer.contains("split 3"))
+    var one = montage
+    one.footer = "z"
+    #expect(montage.rendered().height == one.rendered().height + 2 * 15)
+  }
+}
+
 @Suite struct DemoPictureTests {
   @Test func simulatedSectionMakesAPicture() throws {
     let volume = try SimulatedVolume(SimulationOptions(height: 48, width: 64))

@@ -17,19 +17,19 @@ struct MetricsTests {
   /// Computed with scikit-image 0.26 and the CREMI script.
   static let vectors = [
     Vector(
-      name: "all merged", truth: [1, 1, 1, 1, 2, 2, 2, 2], found: [1, 1, 1, 1, 1, 1, 1, 1], are: 0.4, split: 0,
+      name: "T1, all merged", truth: [1, 1, 1, 1, 2, 2, 2, 2], found: [1, 1, 1, 1, 1, 1, 1, 1], are: 0.4, split: 0,
       merge: 1, cremi: 0.333333),
     Vector(
-      name: "split in two", truth: [1, 1, 1, 1, 1, 1, 1, 1], found: [1, 1, 1, 1, 2, 2, 2, 2], are: 0.4, split: 1,
+      name: "T2, split in two", truth: [1, 1, 1, 1, 1, 1, 1, 1], found: [1, 1, 1, 1, 2, 2, 2, 2], are: 0.4, split: 1,
       merge: 0, cremi: 0.333333),
     Vector(
-      name: "truth 0 ignored", truth: [0, 0, 1, 1, 1, 2, 2, 2], found: [9, 1, 1, 1, 2, 2, 2, 2], are: 0.384615,
+      name: "T3, truth 0 ignored", truth: [0, 0, 1, 1, 1, 2, 2, 2], found: [9, 1, 1, 1, 2, 2, 2, 2], are: 0.384615,
       split: 0.459148, merge: 0.540852, cremi: 0.263158),
     Vector(
-      name: "found 0 is a segment", truth: [1, 1, 1, 1, 2, 2, 2, 2], found: [0, 0, 1, 1, 0, 0, 2, 2], are: 0.6,
+      name: "T4, found 0 is a segment", truth: [1, 1, 1, 1, 2, 2, 2, 2], found: [0, 0, 1, 1, 0, 0, 2, 2], are: 0.6,
       split: 1, merge: 0.5, cremi: 0.580247),
     Vector(
-      name: "three segments", truth: [1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3],
+      name: "T5, three segments", truth: [1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3],
       found: [1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3], are: 0.35, split: 0.459148, merge: 0.404563, cremi: 0.269231),
   ]
 
@@ -43,6 +43,8 @@ struct MetricsTests {
     #expect(voi.sum == voi.split + voi.merge)
     #expect(abs(contingency.adaptedRandError() - vector.are) < 1e-6)
     #expect(abs(contingency.adaptedRandError(.cremi) - vector.cremi) < 1e-6)
+    let score = (vector.cremi * (vector.split + vector.merge)).squareRoot()
+    #expect(abs(contingency.cremiScore() - score) < 2e-6)
   }
 
   @Test("section by section equals at once")

@@ -4,96 +4,112 @@ import Domain
 import Foundation
 import Volumes
 
-/// `fgnetd evaluate`: scores against labels.
+/// `fgnetd evaluate`: scores against labels or skeletons.
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
-    abstract: "Score a volume's segments against labels: variation of information and adapted Rand error.",
+    abstract: "Score a volume's segments: variation of information, adapted Rand error, expected run length.",
     discussion: """
       scikit-image's definitions: VOI in bits, split + merge; label 0 of the truth is ignored; label 0 of the segmentation \
-      counts as a segment. Labels: a folder of PNG or TIFF planes, a multi-page TIFF, or an HDF5 file.
+      counts as a segment. Labels: a folder of PNG or TIFF planes, a multi-page TIFF, or an HDF5 file (also FILE:DATASET). \
+      docs/evaluation.md has every definition.
+
+        fgnetd evaluate labels.tif
+        fgnetd evaluate labels.h5:neurons --cremi --border-nm 25 --curves curves.csv
+        fgnetd evaluate labels.tif --worst 10 --pictures errors
+        fgnetd evaluate --skeletons traced-neurons
       """)
 
   @OptionGroup var config: ConfigurationOption
   @OptionGroup var volume: VolumeOption
-  @Argument(help: "The labels.") var labels: String
-  @Option(help: "The dataset, for HDF5.") var dataset: String?
-  @Option(help: "The section number of the labels' first plane; without it, the volume's first section.") var firstZ:
-    Int32?
-  @Option(help: "Score this HDF5 or TIFF volume instead of the database's segments.") var segmentation: String?
-  @Flag(help: "CREMI's adapted Rand error as well.") var cremi = false
-  @Flag(help: "As JSON.") var json = false
+  @OptionGroup var input: EvaluationInputOptions
+  @OptionGroup var rules: EvaluationRuleOptions
+  @OptionGroup var output: EvaluationOutputOptions
 
-  struct Scores: Codable {
-    var voiSplit: Double
-    var voiMerge: Double
-    var voi: Double
-    var adaptedRandError: Double
-    var cremiAdaptedRandError: Double?
-    var sections: Int
-    var labelledPixels: Int
+  func validate() throws {
+    guard input.labels != nil || output.skeletons != nil else {
+      throw ValidationError("Name the true labels, or give --skeletons.")
+    }
+    if input.labels == nil, output.worst != nil || output.curves != nil || rules.cremi || rules.borderNm != nil {
+      throw ValidationError("--worst, --curves, --cremi and --border-nm need the true labels.")
+    }
   }
 
   func run() throws {
-    let truth = try LabelSource.open(labels, dataset: dataset)
-    let table = try segmentation.map { try contingency(truth, file: $0) } ?? databaseContingency(truth)
-    guard table.pixels.total > 0 else {
-      throw OperatorError("\(labels) and the segmentation have no section in common; see --first-z", status: .badData)
-    }
-    let voi = table.pixels.variationOfInformation()
-    let scores = Scores(
-      voiSplit: voi.split, voiMerge: voi.merge, voi: voi.sum,
-      adaptedRandError: table.pixels.adaptedRandError(),
-      cremiAdaptedRandError: cremi ? table.pixels.adaptedRandError(.cremi) : nil,
-      sections: table.sections, labelledPixels: table.pixels.total)
-    if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      print(String(decoding: try encoder.encode(scores), as: UTF8.self))
-    } else {
-      print("VOI \(text(scores.voi)) (split \(text(scores.voiSplit)), merge \(text(scores.voiMerge)))")
-      print("adapted Rand error \(text(scores.adaptedRandError))")
-      if let cremi = scores.cremiAdaptedRandError { print("adapted Rand error, CREMI's \(text(cremi))") }
-      print("\(scores.sections) sections, label 0 ignored")
+    let report = try report()
+    print(output.json ? try report.json() : report.text)
+  }
+
+  /// Does everything but the printing.
+  func report() throws -> EvaluationReport {
+    try withFound { found in
+      var report = EvaluationReport()
+      // What can be refused is refused before the long part.
+      let skeletons = try output.skeletons.map(SkeletonFile.read)
+      if let folder = output.pictures { try prepare(folder) }
+      if let labels = input.labels { try score(found, labels, &report) }
+      if let skeletons { report.runLength = try runLength(found, skeletons) }
+      return report
     }
   }
 
-  private func text(_ value: Double) -> String { String(format: "%.4f", value) }
-
-  private func check(_ truth: LabelSource, _ height: Int, _ width: Int) throws {
-    guard truth.height == height, truth.width == width else {
-      throw OperatorError(
-        "\(labels) has planes of \(truth.height) x \(truth.width), the segmentation of \(height) x \(width)",
-        status: .badData)
+  private func withFound<T>(_ body: (ScoredSections) throws -> T) throws -> T {
+    if let file = input.segmentation {
+      let source = try LabelSource.open(file, dataset: input.segmentationDataset)
+      let images = try input.image.map {
+        let images = try LabelSource.open($0, usual: LabelSource.usualImageDatasets)
+        guard images.height == source.height, images.width == source.width, images.count >= source.count else {
+          throw OperatorError(
+            "\($0) has \(images.count) planes of \(images.height) x \(images.width), the segmentation \(source.count) of "
+              + "\(source.height) x \(source.width)", status: .badData)
+        }
+        return images
+      }
+      return try body(ScoredSections(source, name: file, images: images, firstZ: input.segmentationFirstZ))
     }
-  }
-
-  private func contingency(_ truth: LabelSource, file: String) throws -> (pixels: Contingency, sections: Int) {
-    let found = try LabelSource.open(file, dataset: nil)
-    try check(truth, found.height, found.width)
-    var table = Contingency()
-    let count = min(truth.count, found.count)
-    for index in 0..<count { table.add(truth: try truth.plane(index), found: try found.plane(index)) }
-    return (table, count)
-  }
-
-  private func databaseContingency(_ truth: LabelSource) throws -> (pixels: Contingency, sections: Int) {
     let configuration = try config.load()
     return try withSegmentedVolume(configuration, volume.chosen(configuration)) { segmented in
-      var table = Contingency()
-      var count = 0
-      guard let lowest = segmented.sections.first else {
-        throw OperatorError("volume \(segmented.volume.name) has no segments yet", status: .noInput)
-      }
-      for section in segmented.sections {
-        let index = Int(section.z - (firstZ ?? lowest.z))
-        guard index >= 0, index < truth.count else { continue }
-        let plane = try segmented.segments(section)
-        try check(truth, plane.height, plane.width)
-        table.add(truth: try truth.plane(index), found: plane)
-        count += 1
-      }
-      return (table, count)
+      try body(ScoredSections(segmented))
+    }
+  }
+
+  private func score(_ found: ScoredSections, _ labels: String, _ report: inout EvaluationReport) throws {
+    let source = try LabelSource.open(labels, dataset: input.dataset)
+    let known = [found.voxelSize, source.voxelSize]
+    let mask = try rules.borderNm.map { BorderMask(distance: $0, pixel: try input.pixelSize(known)) }
+    let size = output.worst == nil ? nil : try input.voxelSize(known)
+    let truth = TruthSections(
+      source: source, name: labels, firstZ: input.firstZ ?? found.numbers.first ?? 0, mask: mask)
+    let evaluation = Evaluation(found: found, truth: truth, ignored: try rules.labels())
+    let (table, curve) = try evaluation.scores()
+    guard table.total > 0 else {
+      throw OperatorError("\(labels) and \(found.name) have no section in common; see --first-z", status: .badData)
+    }
+    report.take(table, curve, evaluation, cremi: rules.cremi)
+    if let file = output.curves { try write(EvaluationReport.csv(curve), to: file) }
+    guard let count = output.worst, let size else { return }
+    var worst = try WorstErrors(evaluation, table, count: count, voxelSize: size)
+    if let folder = output.pictures { try worst.draw(evaluation, into: folder) }
+    report.worst = worst.listed
+  }
+
+  private func runLength(_ found: ScoredSections, _ skeletons: [Skeleton]) throws -> EvaluationReport.RunLength {
+    let lookup = SkeletonLookup(skeletons, voxelSize: try input.voxelSize([found.voxelSize]))
+    let segments = try lookup.segments(in: found)
+    let tolerance = output.mergeTolerance
+    return EvaluationReport.RunLength(
+      ExpectedRunLength(skeletons, segments: segments, tolerance: tolerance), tolerance: tolerance)
+  }
+
+  private func prepare(_ folder: String) throws {
+    do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
+      throw OperatorError("the folder \(folder) cannot be made; choose another", status: .cannotCreate)
+    }
+  }
+
+  private func write(_ text: String, to file: String) throws {
+    do { try text.write(toFile: file, atomically: true, encoding: .utf8) } catch {
+      throw OperatorError("\(file) cannot be written; check its folder and permissions", status: .cannotCreate)
     }
   }
 }

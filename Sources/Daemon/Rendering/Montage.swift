@@ -12,7 +12,7 @@ struct Montage {
   var panels: [Panel]
   /// Panels in a row before the next row begins.
   var columns: Int
-  /// A line below all panels, or none.
+  /// Lines below all panels, or none.
   var footer: String
   /// Pixels between panels and around them.
   var gap = 8
@@ -35,7 +35,8 @@ struct Montage {
     let bar = BitmapFont.height * scale + gap
     let rows = stride(from: 0, to: panels.count, by: across).map { Array(panels[$0..<min($0 + across, panels.count)]) }
     let heights = rows.map { row in row.reduce(0) { max($0, $1.image.height) } }
-    let height = heights.reduce(gap) { $0 + bar + $1 + gap } + (footer.isEmpty ? 0 : bar)
+    let lines = footer.isEmpty ? [] : footer.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    let height = heights.reduce(gap) { $0 + bar + $1 + gap } + lines.count * bar
     var result = RGBImage(height: height, width: gap + across * (cell + gap), filledWith: Self.paper)
     var y = gap
     for (row, rowHeight) in zip(rows, heights) {
@@ -47,9 +48,10 @@ struct Montage {
       }
       y += bar + rowHeight + gap
     }
-    if !footer.isEmpty {
-      let line = Self.shortened(footer, to: (result.width - 2 * gap) / (BitmapFont.advance * scale))
-      BitmapFont.draw(line, on: &result, y: y, x: gap, scale: scale, color: Self.ink)
+    for line in lines {
+      let text = Self.shortened(line, to: (result.width - 2 * gap) / (BitmapFont.advance * scale))
+      BitmapFont.draw(text, on: &result, y: y, x: gap, scale: scale, color: Self.ink)
+      y += bar
     }
     return result
   }

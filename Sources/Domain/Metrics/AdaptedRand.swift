@@ -20,6 +20,11 @@ extension Contingency {
     }
   }
 
+  /// CREMI's score: the geometric mean of its adapted Rand error and the variation of information, 0 is perfect.
+  public func cremiScore(ignoring: Set<UInt64> = [0]) -> Double {
+    (adaptedRandError(.cremi, ignoring: ignoring) * variationOfInformation(ignoring: ignoring).sum).squareRoot()
+  }
+
   private static func squares(_ counts: some Sequence<Int>) -> Double {
     // Sums of whole numbers below 2^53 are exact in any order; above, sorting keeps them the same.
     counts.sorted().reduce(0) { $0 + Double($1) * Double($1) }

@@ -41,6 +41,21 @@ public struct Contingency: Sendable, Equatable {
     add(truth: truth.storage, found: found.storage)
   }
 
+  /// Adds one section of 64-bit labels. The same as the general method, compiled for the one type that callers elsewhere use.
+  /// - Precondition: the two have one shape.
+  public mutating func addSection(truth: Plane<UInt64>, found: Plane<UInt64>) { add(truth: truth, found: found) }
+
+  /// Adds all pixels of another table.
+  public mutating func add(_ other: Contingency) {
+    for (pair, count) in other.counts { counts[pair, default: 0] += count }
+    total += other.total
+  }
+
+  /// Pixels whose true label is not ignored.
+  public func scoredPixels(ignoring: Set<UInt64> = [0]) -> Int {
+    counts.reduce(0) { $0 + (ignoring.contains($1.key.truth) ? 0 : $1.value) }
+  }
+
   /// Pairs whose true label is not ignored, ascending, so that sums are the same in every process.
   func kept(ignoring: Set<UInt64>) -> [(pair: Pair, count: Int)] {
     counts.filter { !ignoring.contains($0.key.truth) }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
