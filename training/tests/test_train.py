@@ -16,7 +16,10 @@ from fgnet.config import preset
 from fgnet.data import Source, prefetched
 from fgnet.goldens import MICRO
 from fgnet.model import FGNet
-from fgnet.train import parameter_groups, schedule
+from fgnet.modes import parameter_groups
+from fgnet.train import schedule
+
+torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
