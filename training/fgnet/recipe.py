@@ -98,7 +98,7 @@ def settled(options: argparse.Namespace) -> dict[str, Any]:
     given = {key: value for key, value in vars(options).items() if key not in FREE}
     given = json.loads(json.dumps(given))
     path = options.output / SETTINGS
-    if not path.exists():
+    if not any((stage.folder / checkpoint.FILE).exists() for stage in every_stage(options)):  # nothing to go on with
         encoder = read_image_encoder(options.sam2)
         trunk = {"source": options.sam2.name, "sha256": sha256(options.sam2), "size": encoder.size}
         crop = given["crop"] or ([18, 256, 256] if encoder.size == "large" else [18, 224, 224])
@@ -110,8 +110,8 @@ def settled(options: argparse.Namespace) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text())
         before = settings["options"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path}: is damaged; take another --output") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: is absent or damaged; take another --output") from error
     changed = [key for key in given if given[key] != before.get(key)]
     if changed:
         words = ", ".join(f"--{key.replace('_', '-')} was {before.get(key)}, is {given[key]}" for key in changed)
@@ -121,12 +121,16 @@ def settled(options: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def stages(options: argparse.Namespace) -> list[Stage]:
-    every = [
+def every_stage(options: argparse.Namespace) -> list[Stage]:
+    return [
         Stage("frozen", options.output / "frozen", options.frozen_steps, options.frozen_weight_decay),
         Stage("finetune", options.output / "finetune", options.finetune_steps, options.finetune_weight_decay),
     ]
-    return [stage for stage in every if stage.steps > 0]
+
+
+def stages(options: argparse.Namespace) -> list[Stage]:
+    """The stages that are not left out."""
+    return [stage for stage in every_stage(options) if stage.steps > 0]
 
 
 def training_options(

@@ -35,6 +35,7 @@ from .model import FGNet
 from .modes import MODES, initialise_trunk, load_encoder, own_config, parameter_groups, prepare_trunk, trunk_option
 
 BAD_DATA = 65  # exit status, as sysexits.h has it
+MOST_SKIPPED = 20  # steps in a row without a usable gradient
 
 
 class TrainingError(Exception):
@@ -67,8 +68,9 @@ def attention(device: torch.device) -> AbstractContextManager[Any]:
 def load_sources(texts: list[str], crop: tuple[int, int, int]) -> list[Source]:
     """The sources, large enough for the crops that will be cut from them."""
     depth, height, width = crop
-    if depth < 2 or height % 32 or width % 32 or min(height, width) < 32:
-        raise TrainingError(f"--crop {depth} {height} {width}: at least 2 sections, and multiples of 32 pixels")
+    # With two sections, bfloat16 convolutions over three have gradients that are no numbers (PyTorch 2.13 on a CPU).
+    if depth < 3 or height % 32 or width % 32 or min(height, width) < 32:
+        raise TrainingError(f"--crop {depth} {height} {width}: at least 3 sections, and multiples of 32 pixels")
     sources = []
     for text in texts:
         try:
@@ -140,7 +142,7 @@ class Trainer:
         prepare_trunk(self.model, arguments.mode, arguments.activation_checkpoints, arguments.drop_path)
         self.optimiser = torch.optim.AdamW(groups, betas=tuple(arguments.betas))
         self.step, self.elapsed, self.seeds, self.rate_factor = 0, 0.0, [arguments.seed], 1.0
-        self.first_step, self.first_elapsed = 0, 0.0
+        self.first_step, self.first_elapsed, self.skipped = 0, 0.0, 0
         if values:
             self.take_up(values)
         torch.manual_seed(arguments.seed + self.step)
@@ -199,10 +201,14 @@ class Trainer:
                 (loss / len(batches)).backward()
             losses.append(refined.detach())
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.arguments.clip)
+        self.step += 1
+        if not math.isfinite(norm.item()):  # an update would make every weight no number
+            self.skipped += 1
+            return torch.stack(losses).mean(), norm.detach()
+        self.skipped = 0
         for group in self.optimiser.param_groups:
             group["lr"] = self.arguments.rate * group["factor"] * self.rate_factor
         self.optimiser.step()
-        self.step += 1
         update_average(self.average, self.model, min(self.arguments.ema, (1 + self.step) / (10 + self.step)))
         return torch.stack(losses).mean(), norm.detach()
 
@@ -237,6 +243,8 @@ class Trainer:
             if finished:
                 break
             loss, norm = self.train_step(*itertools.islice(batches, options.accumulate))
+            if self.skipped >= MOST_SKIPPED:
+                raise TrainingError(f"no gradient is a number any more at step {self.step}; lower --rate and resume")
             losses.append(loss)
             if len(losses) == options.log_every:
                 self.log(losses, norm)
