@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     add("--clip", type=float, default=1.0, help="largest norm of the gradient")
     add("--ema", type=float, default=0.999, help="decay of the averaged weights")
     add("--crop", type=int, nargs=3, metavar=("D", "H", "W"),
-        help="voxels; by default the size whose attention windows need no padding: 18 224 224, for large 18 256 256")  # fmt: skip
+        help="voxels; by default what pads no attention window: 18 224 224, for large 18 256 256")  # fmt: skip
     add("--batch", type=int, default=2)
     add("--accumulate", type=int, default=1, help="batches per step")
     add("--keep-activations", action="store_true", help="do not compute the trunk's activations twice; needs memory")

@@ -81,7 +81,8 @@ def load_sources(texts: list[str], crop: tuple[int, int, int]) -> list[Source]:
         if source.image.shape != shape:
             raise TrainingError(f"--source {text}: the image is {source.image.shape}, its labels are {shape} (z, y, x)")
         if shape[0] < depth or min(shape[1:]) < side:
-            raise TrainingError(f"--source {text}: is {shape} (z, y, x), too small for crops of {depth} x {side} x {side}")
+            wanted = f"{depth} x {side} x {side}"
+            raise TrainingError(f"--source {text}: is {shape} (z, y, x), too small for crops of {wanted}")
         sources.append(source)
     return sources
 
@@ -128,12 +129,12 @@ class Trainer:
         values = checkpoint.load(arguments.resume or arguments.start) if arguments.resume or arguments.start else None
         config = FGNetConfig.from_json(values["architecture"]) if values else self.new_config()
         self.model = FGNet(replace(config, voxel_size_nm=tuple(arguments.voxel_size or config.voxel_size_nm)))
-        if values is None:
-            initialise_trunk(self.model)
-            if arguments.trunk_weights:
-                load_encoder(self.model, arguments.trunk_weights)
-        else:
+        if values:
             self.model.load_state_dict(values["model" if arguments.resume else "ema"])
+        elif arguments.trunk_weights:
+            load_encoder(self.model, arguments.trunk_weights)
+        else:
+            initialise_trunk(self.model)
         self.model.to(self.device)
         groups = parameter_groups(
             self.model, arguments.mode, arguments.rate, arguments.weight_decay, arguments.trunk_factor,
@@ -218,7 +219,8 @@ class Trainer:
         if options.steps is not None:
             warm_up = options.warm_up_steps if options.warm_up_steps is not None else min(1000, options.steps // 33)
             return self.step - self.first_step, options.steps, min(warm_up, options.steps)
-        return self.elapsed - self.first_elapsed, 60 * options.budget_minutes, 60 * min(2, 0.03 * options.budget_minutes)
+        minutes = options.budget_minutes
+        return self.elapsed - self.first_elapsed, 60 * minutes, 60 * min(2.0, 0.03 * minutes)
 
     def run(self, sources: list[Source], stop: StopSignal) -> bool:
         """Trains until the schedule's end (True) or until told to stop, and leaves a checkpoint."""
@@ -278,7 +280,7 @@ class Trainer:
     def check_finite(self, loss: Tensor) -> None:
         """A run that has diverged must not overwrite the checkpoint from before."""
         if not math.isfinite(loss.item()):
-            raise TrainingError(f"the loss is no number at step {self.step}; lower --rate and resume the last checkpoint")
+            raise TrainingError(f"the loss is no number at step {self.step}; lower --rate and resume")
 
 
 class StopSignal:

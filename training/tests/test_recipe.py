@@ -84,7 +84,7 @@ def test_interrupted_killed_gone_on_with_and_exported(source: str, tmp_path: Pat
     """SAM2's tiny size, whole: SIGTERM in the first stage, SIGKILL in the second."""
     output = tmp_path / "paper"
     arguments = words(sam2_checkpoint(tmp_path / "sam2.1_hiera_tiny.pt", "tiny"), source, output,
-                      "--frozen-steps", "40", "--finetune-steps", "4", "--log-every", "1",
+                      "--frozen-steps", "40", "--finetune-steps", "3", "--log-every", "1",
                       "--checkpoint-minutes", "0", "--name", "tiny", "--licence", "CC0-1.0")  # fmt: skip
     first = Process(arguments)
     first.until(stage="frozen", state="starts", step=0, steps=40)
@@ -101,17 +101,17 @@ def test_interrupted_killed_gone_on_with_and_exported(source: str, tmp_path: Pat
     checkpoint.save(output / "frozen", values)
     second = Process(arguments)
     second.until(stage="frozen", state="goes on", step=38)
-    second.until(stage="finetune", state="starts", step=0, steps=4)
+    second.until(stage="finetune", state="starts", step=0, steps=3)
     second.until(step=42)
     second.process.kill()
     assert second.finish() == -signal.SIGKILL
     reached = checkpoint.steps_done(output / "finetune")
-    assert reached is not None and 1 <= reached < 4 and not (output / "fgnet.h5").exists()
+    assert reached is not None and 1 <= reached < 3 and not (output / "fgnet.h5").exists()
 
     third = Process(arguments)
     third.until(stage="frozen", state="finished before")
-    third.until(stage="finetune", state="goes on", step=reached, steps=4)
-    third.until(step=44, finished=True)
+    third.until(stage="finetune", state="goes on", step=reached, steps=3)
+    third.until(step=43, finished=True)
     third.until(state="exported", file=str(output / "fgnet.h5"))
     assert third.finish() == 0
     check_weights_file(output / "fgnet.h5")
@@ -126,7 +126,7 @@ def check_weights_file(path: Path) -> None:
             wanted = {key: tuple(value.shape) for key, value in FGNet(config, folded=True).state_dict().items()}
         assert {key: dataset.shape for key, dataset in file.items()} == wanted
     assert config.trunk == TRUNKS["tiny"] and len(config.offsets) == 3
-    assert card["steps"] == 44 and card["name"] == "tiny" and "sam2.1_hiera_tiny.pt (sha256 " in card["training_data"]
+    assert card["steps"] == 43 and card["name"] == "tiny" and "sam2.1_hiera_tiny.pt (sha256 " in card["training_data"]
     with torch.inference_mode():
         assert torch.isfinite(read_weights(path)(torch.randn(1, 2, 64, 64)).refined).all()
 

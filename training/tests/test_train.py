@@ -142,10 +142,11 @@ def test_own_trunks() -> None:
     assert own_config(TRUNKS["large"]).alignment == 32
     with torch.inference_mode():
         assert FGNet(own_config(trunk))(torch.randn(1, 2, 128, 128)).refined.shape == (1, 10, 2, 128, 128)
-    for text in ("huge", "{", "[]", "{}", '{"embed_dim": 15, "num_heads": 2, "stages": [1,1,1,1], "window_spec": [8,8,8,8]}',
+    for text in ("huge", "{", "[]", "{}",
+                 '{"embed_dim": 15, "num_heads": 2, "stages": [1,1,1,1], "window_spec": [8,8,8,8]}',
                  '{"embed_dim": 16, "num_heads": 2, "stages": [1,1,1], "window_spec": [8,8,8]}',
                  '{"embed_dim": 16, "num_heads": 2, "stages": [1,1,1,0], "window_spec": [8,8,8,8]}',
-                 '{"embed_dim": 16, "num_heads": 1, "stages": [1,1,1,1], "window_spec": [8,8,8,8], "heads": 3}'):  # fmt: skip
+                 '{"embed_dim": 16, "num_heads": 1, "stages": [1,1,1,1], "window_spec": [8,8,8,8], "h": 3}'):  # fmt: skip
         with pytest.raises(argparse.ArgumentTypeError, match="no JSON description of a trunk"):
             trunk_option(text)
 
@@ -203,7 +204,8 @@ def test_a_gradient_that_is_no_number_is_skipped(volume: tuple[str, str], tmp_pa
     assert not torch.equal(before["refined.head.weight"], trainer.model.state_dict()["refined.head.weight"])
 
 
-def test_what_cannot_be_trained_says_why(volume: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_what_cannot_be_trained_says_why(volume: tuple[str, str], tmp_path: Path,
+                                         capsys: pytest.CaptureFixture) -> None:  # fmt: skip
     source = ",".join(volume)
     for text, crop, words in ((source, (4, 256, 96), "too small"), (source, (4, 90, 96), "multiples of 32"),
                               (source, (2, 96, 96), "at least 3 sections"), ("a.tif", (4, 96, 96), "cannot be read"),
