@@ -23,6 +23,8 @@ import h5py
 import torch
 from torch import Tensor
 
+from . import hdf5_probe
+
 ENCODER_FORMAT = "fgnet-image-encoder-1"
 MOST_ENTRIES = 50_000
 LARGEST_HEADER = 16 << 20
@@ -220,37 +222,41 @@ def safetensors_entry(described: dict[str, Any], content: mmap.mmap, base: int) 
 @contextmanager
 def hdf5_file(path: Path) -> Iterator[Container]:
     """A file that `fgnet-import` wrote."""
+    if not hdf5_probe.survives(path):
+        raise CheckpointFileError(f"{path}: is a damaged HDF5 file; the HDF5 library fails on it")
     try:
         file = h5py.File(path, "r")
-    except (OSError, RuntimeError) as error:
+    except hdf5_probe.FAULTS as error:
         raise CheckpointFileError(f"{path}: is a damaged HDF5 file or one cut short") from error
     with file:
         try:
-            attributes = {name: file.attrs[name] for name in ("format", "architecture", "card") if name in file.attrs}
-            form = attributes.get("format")
-            if form != ENCODER_FORMAT:
-                said = f"format {printable(str(form))}" if form is not None else "no format"
-                raise CheckpointFileError(f"{path}: says {said}, expected {ENCODER_FORMAT}; fgnet-import writes that")
-            for name in ("architecture", "card"):
-                attributes[name] = json.loads(attributes[name])
-            container = Container("HDF5", {name: hdf5_entry(file, name) for name in file}, attributes)
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, RecursionError) as error:
+            container = Container("HDF5", *hdf5_content(path, file))
+        except (*hdf5_probe.FAULTS, RecursionError) as error:
             raise CheckpointFileError(f"{path}: is a damaged HDF5 file: {printable(str(error))}") from error
         yield container
 
 
-def hdf5_entry(file: h5py.File, name: str) -> Entry:
-    """A dataset in one piece within this file; links, compressed and virtual datasets are nothing of ours."""
-    value = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
-    if not isinstance(value, h5py.Dataset) or value.chunks or value.external or value.is_virtual or value.shape is None:
+def hdf5_content(path: Path, file: h5py.File) -> tuple[dict[str, Entry], dict[str, Any]]:
+    attributes = hdf5_probe.attributes(file)
+    form = attributes.get("format")
+    if not isinstance(form, str) or form != ENCODER_FORMAT:
+        said = f"format {printable(str(form))}" if form is not None else "no format"
+        raise CheckpointFileError(f"{path}: says {said}, expected {ENCODER_FORMAT}; fgnet-import writes that")
+    for name in ("architecture", "card"):
+        attributes[name] = json.loads(attributes[name])
+    entries = {name: hdf5_entry(path, name, dataset) for name, dataset in hdf5_probe.datasets(file)}
+    return entries, attributes
+
+
+def hdf5_entry(path: Path, name: str, dataset: h5py.Dataset | None) -> Entry:
+    """Links, compressed, virtual and unwritten datasets are nothing that `fgnet-import` writes."""
+    if dataset is None:
         return Entry((), "no plain dataset", unreadable)
-    if value.id.get_storage_size() != value.nbytes:
-        return Entry(value.shape, "not stored", unreadable)
 
     def read() -> Tensor:
         try:
-            return torch.from_numpy(value[()])
-        except (OSError, RuntimeError) as error:
-            raise CheckpointFileError(f"{file.filename}: {printable(name)} cannot be read") from error
+            return torch.from_numpy(dataset[()])
+        except hdf5_probe.FAULTS as error:
+            raise CheckpointFileError(f"{path}: {printable(name)} cannot be read") from error
 
-    return Entry(value.shape, str(value.dtype), read)
+    return Entry(dataset.shape, str(dataset.dtype), read)

@@ -117,7 +117,7 @@ def trunk_option(text: str) -> str | TrunkConfig:
         numbers = (trunk.embed_dim, trunk.num_heads, *trunk.stages, *trunk.window_spec)
         usable = len(trunk.stages) == len(trunk.window_spec) == 4 and trunk.q_pool == 3 and trunk.in_chans in (1, 3)
         if not usable or not all(type(number) is int and number > 0 for number in numbers):
-            raise ValueError("four stages and windows of positive integers, q_pool 3 and one or three in_chans are needed")
+            raise ValueError("needed are four stages and windows of positive integers, q_pool 3, in_chans 1 or 3")
         if trunk.embed_dim % trunk.num_heads:
             raise ValueError("embed_dim is no multiple of num_heads")
         with torch.device("meta"):

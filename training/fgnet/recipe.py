@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     add("--clip", type=float, default=1.0, help="largest norm of the gradient")
     add("--ema", type=float, default=0.999, help="decay of the averaged weights")
     add("--crop", type=int, nargs=3, metavar=("D", "H", "W"),
-        help="voxels; by default the size whose attention windows need no padding: 18 224 224, for large 18 256 256")  # fmt: skip
+        help="voxels; by default what pads no attention window: 18 224 224, for large 18 256 256")  # fmt: skip
     add("--batch", type=int, default=2)
     add("--accumulate", type=int, default=1, help="batches per step")
     add("--keep-activations", action="store_true", help="do not compute the trunk's activations twice; needs memory")
@@ -98,7 +98,7 @@ def settled(options: argparse.Namespace) -> dict[str, Any]:
     given = {key: value for key, value in vars(options).items() if key not in FREE}
     given = json.loads(json.dumps(given))
     path = options.output / SETTINGS
-    if not path.exists():
+    if not any((stage.folder / checkpoint.FILE).exists() for stage in every_stage(options)):  # nothing to go on with
         encoder = read_image_encoder(options.sam2)
         trunk = {"source": options.sam2.name, "sha256": sha256(options.sam2), "size": encoder.size}
         crop = given["crop"] or ([18, 256, 256] if encoder.size == "large" else [18, 224, 224])
@@ -110,8 +110,8 @@ def settled(options: argparse.Namespace) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text())
         before = settings["options"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path}: is damaged; take another --output") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: is absent or damaged; take another --output") from error
     changed = [key for key in given if given[key] != before.get(key)]
     if changed:
         words = ", ".join(f"--{key.replace('_', '-')} was {before.get(key)}, is {given[key]}" for key in changed)
@@ -121,12 +121,16 @@ def settled(options: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def stages(options: argparse.Namespace) -> list[Stage]:
-    every = [
+def every_stage(options: argparse.Namespace) -> list[Stage]:
+    return [
         Stage("frozen", options.output / "frozen", options.frozen_steps, options.frozen_weight_decay),
         Stage("finetune", options.output / "finetune", options.finetune_steps, options.finetune_weight_decay),
     ]
-    return [stage for stage in every if stage.steps > 0]
+
+
+def stages(options: argparse.Namespace) -> list[Stage]:
+    """The stages that are not left out."""
+    return [stage for stage in every_stage(options) if stage.steps > 0]
 
 
 def training_options(

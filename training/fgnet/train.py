@@ -35,6 +35,7 @@ from .model import FGNet
 from .modes import MODES, initialise_trunk, load_encoder, own_config, parameter_groups, prepare_trunk, trunk_option
 
 BAD_DATA = 65  # exit status, as sysexits.h has it
+MOST_SKIPPED = 20  # steps in a row without a usable gradient
 
 
 class TrainingError(Exception):
@@ -67,8 +68,9 @@ def attention(device: torch.device) -> AbstractContextManager[Any]:
 def load_sources(texts: list[str], crop: tuple[int, int, int]) -> list[Source]:
     """The sources, large enough for the crops that will be cut from them."""
     depth, height, width = crop
-    if depth < 2 or height % 32 or width % 32 or min(height, width) < 32:
-        raise TrainingError(f"--crop {depth} {height} {width}: at least 2 sections, and multiples of 32 pixels")
+    # With two sections, bfloat16 convolutions over three have gradients that are no numbers (PyTorch 2.13 on a CPU).
+    if depth < 3 or height % 32 or width % 32 or min(height, width) < 32:
+        raise TrainingError(f"--crop {depth} {height} {width}: at least 3 sections, and multiples of 32 pixels")
     sources = []
     for text in texts:
         try:
@@ -79,7 +81,8 @@ def load_sources(texts: list[str], crop: tuple[int, int, int]) -> list[Source]:
         if source.image.shape != shape:
             raise TrainingError(f"--source {text}: the image is {source.image.shape}, its labels are {shape} (z, y, x)")
         if shape[0] < depth or min(shape[1:]) < side:
-            raise TrainingError(f"--source {text}: is {shape} (z, y, x), too small for crops of {depth} x {side} x {side}")
+            wanted = f"{depth} x {side} x {side}"
+            raise TrainingError(f"--source {text}: is {shape} (z, y, x), too small for crops of {wanted}")
         sources.append(source)
     return sources
 
@@ -126,12 +129,12 @@ class Trainer:
         values = checkpoint.load(arguments.resume or arguments.start) if arguments.resume or arguments.start else None
         config = FGNetConfig.from_json(values["architecture"]) if values else self.new_config()
         self.model = FGNet(replace(config, voxel_size_nm=tuple(arguments.voxel_size or config.voxel_size_nm)))
-        if values is None:
-            initialise_trunk(self.model)
-            if arguments.trunk_weights:
-                load_encoder(self.model, arguments.trunk_weights)
-        else:
+        if values:
             self.model.load_state_dict(values["model" if arguments.resume else "ema"])
+        elif arguments.trunk_weights:
+            load_encoder(self.model, arguments.trunk_weights)
+        else:
+            initialise_trunk(self.model)
         self.model.to(self.device)
         groups = parameter_groups(
             self.model, arguments.mode, arguments.rate, arguments.weight_decay, arguments.trunk_factor,
@@ -140,7 +143,7 @@ class Trainer:
         prepare_trunk(self.model, arguments.mode, arguments.activation_checkpoints, arguments.drop_path)
         self.optimiser = torch.optim.AdamW(groups, betas=tuple(arguments.betas))
         self.step, self.elapsed, self.seeds, self.rate_factor = 0, 0.0, [arguments.seed], 1.0
-        self.first_step, self.first_elapsed = 0, 0.0
+        self.first_step, self.first_elapsed, self.skipped = 0, 0.0, 0
         if values:
             self.take_up(values)
         torch.manual_seed(arguments.seed + self.step)
@@ -199,10 +202,14 @@ class Trainer:
                 (loss / len(batches)).backward()
             losses.append(refined.detach())
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.arguments.clip)
+        self.step += 1
+        if not math.isfinite(norm.item()):  # an update would make every weight no number
+            self.skipped += 1
+            return torch.stack(losses).mean(), norm.detach()
+        self.skipped = 0
         for group in self.optimiser.param_groups:
             group["lr"] = self.arguments.rate * group["factor"] * self.rate_factor
         self.optimiser.step()
-        self.step += 1
         update_average(self.average, self.model, min(self.arguments.ema, (1 + self.step) / (10 + self.step)))
         return torch.stack(losses).mean(), norm.detach()
 
@@ -212,7 +219,8 @@ class Trainer:
         if options.steps is not None:
             warm_up = options.warm_up_steps if options.warm_up_steps is not None else min(1000, options.steps // 33)
             return self.step - self.first_step, options.steps, min(warm_up, options.steps)
-        return self.elapsed - self.first_elapsed, 60 * options.budget_minutes, 60 * min(2, 0.03 * options.budget_minutes)
+        minutes = options.budget_minutes
+        return self.elapsed - self.first_elapsed, 60 * minutes, 60 * min(2.0, 0.03 * minutes)
 
     def run(self, sources: list[Source], stop: StopSignal) -> bool:
         """Trains until the schedule's end (True) or until told to stop, and leaves a checkpoint."""
@@ -237,6 +245,8 @@ class Trainer:
             if finished:
                 break
             loss, norm = self.train_step(*itertools.islice(batches, options.accumulate))
+            if self.skipped >= MOST_SKIPPED:
+                raise TrainingError(f"no gradient is a number any more at step {self.step}; lower --rate and resume")
             losses.append(loss)
             if len(losses) == options.log_every:
                 self.log(losses, norm)
@@ -270,7 +280,7 @@ class Trainer:
     def check_finite(self, loss: Tensor) -> None:
         """A run that has diverged must not overwrite the checkpoint from before."""
         if not math.isfinite(loss.item()):
-            raise TrainingError(f"the loss is no number at step {self.step}; lower --rate and resume the last checkpoint")
+            raise TrainingError(f"the loss is no number at step {self.step}; lower --rate and resume")
 
 
 class StopSignal:
