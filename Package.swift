@@ -76,6 +76,9 @@ let package = Package(
     tests("SimulatorTests", ["Simulator", "Domain"]),
     tests(
       "DaemonTests",
-      ["Daemon", "Domain", "DB", "Plugins", "Volumes", "Simulator", .product(name: "Logging", package: "swift-log")]),
+      [
+        "Daemon", "Domain", "DB", "Plugins", "Volumes", "Simulator", .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
   ]
 )

@@ -58,7 +58,7 @@ public struct Architecture: Codable, Sendable, Equatable {
   public init(trunk: Trunk, alignment: Int) {
     self.trunk = trunk
     coarse = Widths(widths: ["32": 64, "16": 64, "8": 48, "4": 32, "2": 16])
-    fge = Widths(widths: ["1": 16, "2": 32, "4": 48, "8": 64])
+    fge = Widths(widths: ["1": 32, "2": 48, "4": 64, "8": 96])
     offsets = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
     contextRadius = 5
     self.alignment = alignment

@@ -81,7 +81,7 @@ def intensities(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     image = image * rng.uniform(0.85, 1.15) + rng.uniform(-0.15, 0.15)
     if rng.random() < 0.3:
         image = gamma_curve(image, float(np.exp(rng.uniform(-0.4, 0.4))))
-    noise = rng.uniform(0, 0.3) if rng.random() < 0.5 else 0.0
+    noise = rng.uniform(0, 0.45) if rng.random() < 0.5 else 0.0
     for section in image:
         if rng.random() < 0.15:
             section[:] = gamma_curve(section, float(np.exp(rng.uniform(-0.4, 0.4))))

@@ -50,7 +50,7 @@ class FGNetConfig:
 
     trunk: TrunkConfig = TRUNKS["nano"]
     coarse_widths: dict[int, int] = field(default_factory=lambda: {32: 64, 16: 64, 8: 48, 4: 32, 2: 16})
-    fge_widths: dict[int, int] = field(default_factory=lambda: {1: 16, 2: 32, 4: 48, 8: 64})
+    fge_widths: dict[int, int] = field(default_factory=lambda: {1: 32, 2: 48, 4: 64, 8: 96})
     offsets: tuple[Offset, ...] = DIRECT_OFFSETS
     context_radius: int = 5
     alignment: int = 128

@@ -26,18 +26,26 @@ class Source:
     ignore_zero: bool = False
 
     @staticmethod
-    def load(image: str, labels: str, weight: float = 1.0, ignore_zero: bool = False) -> Source:
-        raw = read_volume(labels)
+    def load(
+        image: str, labels: str, weight: float = 1.0, ignore_zero: bool = False, axes: str = "zyx"
+    ) -> Source:
+        """`axes`: the volume's axes in the order in which they become z, y and x (isotropic voxels only)."""
+        if sorted(axes) != sorted("zyx"):
+            raise ValueError(f"axes={axes}: not z, y and x in some order")
+        order = ["zyx".index(axis) for axis in axes]
+        raw = read_volume(labels).transpose(order)
         _, compact = np.unique(raw, return_inverse=True)
         ids = compact.reshape(raw.shape).astype(np.int32) + (0 if raw.min() == 0 else 1)
-        return Source(normalised(read_volume(image)).astype(np.float16), widen_borders(ids), weight, ignore_zero)
+        values = normalised(read_volume(image)).astype(np.float16).transpose(order)
+        return Source(np.ascontiguousarray(values), widen_borders(ids), weight, ignore_zero)
 
     @staticmethod
     def parse(text: str) -> Source:
-        """`IMAGE,LABELS[,weight=W][,zero=ignore]`; IMAGE and LABELS as `read_volume` takes them."""
+        """`IMAGE,LABELS[,weight=W][,zero=ignore][,axes=yzx]`; IMAGE and LABELS as `read_volume` takes them."""
         image, labels, *settings = text.split(",")
         values = dict(setting.split("=", 1) for setting in settings)
-        return Source.load(image, labels, float(values.get("weight", 1)), values.get("zero") == "ignore")
+        weight, zero, axes = (values.get(key, usual) for key, usual in (("weight", "1"), ("zero", ""), ("axes", "zyx")))
+        return Source.load(image, labels, float(weight), zero == "ignore", axes)
 
 
 @dataclass(frozen=True)

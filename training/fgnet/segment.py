@@ -58,18 +58,26 @@ def median_affinity(histogram: np.ndarray) -> float:
     return float((np.searchsorted(total, total[-1] // 2 + 1) + 0.5) / 256)
 
 
-STATISTICS = {"mean": mean_affinity, "median": median_affinity}
+STATISTICS = {"mean": mean_affinity, "median": median_affinity, "maxima": mean_affinity}
+
+
+def largest_only(histogram: np.ndarray) -> np.ndarray:
+    """The histograms with the largest affinity of each contact alone, counted once."""
+    largest = histogram.shape[1] - 1 - np.argmax(histogram[:, ::-1] > 0, 1)
+    kept = np.zeros_like(histogram)
+    kept[np.arange(len(kept)), largest] = 1
+    return kept
 
 
 def merges(graph: Contacts, statistic: str, lowest: float = 0.05) -> list[tuple[float, int, int]]:
     """Merges (score, u, v), best affinity first, down to `lowest`; scores never rise along the list.
 
     Contacts of merged fragments are added up. A contact that changed since it was queued is scored again when its
-    turn comes.
+    turn comes. `maxima` is the mean of the contacts' largest affinities.
     """
     score_of = STATISTICS[statistic]
     neighbours: dict[int, dict[int, int]] = {}
-    histograms = graph.histogram.copy()
+    histograms = largest_only(graph.histogram) if statistic == "maxima" else graph.histogram.copy()
     scores = [score_of(row) for row in histograms]
     heap = []
     for edge, (u, v) in enumerate(zip(graph.u.tolist(), graph.v.tolist())):

@@ -128,7 +128,7 @@ class Trainer:
         torch.manual_seed(arguments.seed)
         values = checkpoint.load(arguments.resume or arguments.start) if arguments.resume or arguments.start else None
         config = FGNetConfig.from_json(values["architecture"]) if values else self.new_config()
-        self.model = FGNet(replace(config, voxel_size_nm=tuple(arguments.voxel_size or config.voxel_size_nm)))
+        self.model = self.network(replace(config, voxel_size_nm=tuple(arguments.voxel_size or config.voxel_size_nm)))
         if values:
             self.model.load_state_dict(values["model" if arguments.resume else "ema"])
         elif arguments.trunk_weights:
@@ -153,6 +153,9 @@ class Trainer:
             name: value if name in frozen else source[name].to(self.device, copy=True)
             for name, value in self.model.state_dict().items()
         }
+
+    def network(self, config: FGNetConfig) -> FGNet:
+        return FGNet(config)
 
     def new_config(self) -> FGNetConfig:
         """The network that `--trunk` asks for; without it, one that fits `--trunk-weights`."""
@@ -353,7 +356,13 @@ def main(arguments: list[str] | None = None) -> None:
 # Large buffers are freed and taken again in every step. glibc would return each to the kernel and fault it in anew.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34), "MALLOC_TOP_PAD_": str(2**28)}
 
-if __name__ == "__main__":
+
+def with_allocator(module: str) -> None:
+    """Starts the program anew with these settings, unless it has them."""
     if any(name not in os.environ for name in ALLOCATOR):
-        os.execve(sys.executable, [sys.executable, "-m", "fgnet.train", *sys.argv[1:]], {**ALLOCATOR, **os.environ})
+        os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], {**ALLOCATOR, **os.environ})
+
+
+if __name__ == "__main__":
+    with_allocator("fgnet.train")
     main()

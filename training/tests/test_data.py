@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 import tifffile
 import torch
 
@@ -46,6 +47,16 @@ def test_widen_borders() -> None:
     labels[0, :, :4], labels[0, :, 4:] = 1, 2
     labels[0, :, 7] = 0
     assert widen_borders(labels)[0, 2].tolist() == [1, 1, 1, 0, 0, 2, 2, 0]
+
+
+def test_axes_of_a_source_are_exchanged_in_image_and_labels(tmp_path: Path) -> None:
+    volume = np.arange(4 * 6 * 8, dtype=np.uint8).reshape(4, 6, 8)
+    tifffile.imwrite(tmp_path / "stack.tif", volume)
+    plain, turned = (Source.parse(f"{tmp_path}/stack.tif,{tmp_path}/stack.tif{axes}") for axes in ("", ",axes=xzy"))
+    assert turned.image.shape == turned.labels.shape == (8, 4, 6)
+    assert (turned.image == plain.image.transpose(2, 0, 1)).all()
+    with pytest.raises(ValueError, match="axes=zzy"):
+        Source.parse(f"{tmp_path}/stack.tif,{tmp_path}/stack.tif,axes=zzy")
 
 
 def test_affinity_target() -> None:

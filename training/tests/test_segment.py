@@ -12,7 +12,7 @@ from fgnet.data import affinity_target
 from fgnet.segment import contacts, contingency, fragments, merges, score, segment_of_fragment
 
 
-@pytest.mark.parametrize("statistic", ["mean", "median"])
+@pytest.mark.parametrize("statistic", ["mean", "median", "maxima"])
 def test_perfect_affinities(statistic: str) -> None:
     truth = cells()
     values = affinity_target(truth, DIRECT_OFFSETS, False)[0].astype(np.uint8) * 255

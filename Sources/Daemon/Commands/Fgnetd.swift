@@ -13,7 +13,7 @@ public struct Fgnetd: ParsableCommand {
     subcommands: [
       RunCommand.self, IngestCommand.self, StatusCommand.self, CheckConfigCommand.self, FinishCommand.self,
       DeclareMissingCommand.self, WaitCommand.self, SQLCommand.self, ExportCommand.self, EvaluateCommand.self,
-      RenderCommand.self,
+      TuneCommand.self, RenderCommand.self,
       SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}

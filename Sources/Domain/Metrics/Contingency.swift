@@ -51,6 +51,14 @@ public struct Contingency: Sendable, Equatable {
     total += other.total
   }
 
+  /// The table with every found label replaced, as when fragments are joined to segments.
+  public func relabelled(_ segment: (UInt64) -> UInt64) -> Contingency {
+    var out = Contingency()
+    out.total = total
+    for (pair, count) in counts { out.counts[Pair(truth: pair.truth, found: segment(pair.found)), default: 0] += count }
+    return out
+  }
+
   /// Pixels whose true label is not ignored.
   public func scoredPixels(ignoring: Set<UInt64> = [0]) -> Int {
     counts.reduce(0) { $0 + (ignoring.contains($1.key.truth) ? 0 : $1.value) }

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Python with the peers that the comparisons here run beside fgnetd; none of it is part of the product.
+# Usage: peers.sh FOLDER; prints the interpreter.
+set -euo pipefail
+venv=$1/peers
+if [ ! -x "$venv/bin/python" ]; then
+  python3 -m venv "$venv" >&2
+  "$venv/bin/pip" install --quiet waterz numpy scipy h5py tifffile imagecodecs >&2
+fi
+echo "$venv/bin/python"

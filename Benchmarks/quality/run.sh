@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# How good are the segments of real sections: scores, scorings beside waterz, and what faults of a scan cost.
+# Usage: run.sh BIN DATA scores|agglomeration|faults   (DATA: see tools/test-data.sh)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+bin=$(realpath "$1") data=$(realpath "$2") what=$3
+export PATH="$bin:$PATH"
+here=$PWD/.bench
+mkdir -p "$here"
+python=$(Benchmarks/quality/peers.sh "$here")
+
+configure() { # configure FOLDER MODEL VOXEL
+  mkdir -p "$1"
+  sed -e "s|^state_directory:.*|state_directory: $1/state|" -e "s|folder: /data/sem/cortex|folder: $1/in|" \
+    -e "s|- name: cortex|- name: bench|" -e "s|model: .*|model: $PWD/models/$2|" -e "s|\[30, 6, 6\]|$3|" \
+    config/fgnetd.yaml >"$1/fgnetd.yaml"
+}
+cut() { # cut STACK FIRST LAST TARGET
+  "$python" -c 'import sys, tifffile; s, a, b, t = sys.argv[1:]; tifffile.imwrite(t, tifffile.imread(s)[int(a):int(b)])' "$@"
+}
+segment() { # segment FOLDER: takes FOLDER/in in
+  rm -rf "$1/state"
+  fgnetd ingest --quiet --config "$1/fgnetd.yaml" "$1/in" 2>"$1/log" || { tail -3 "$1/log" >&2; exit 1; }
+}
+prepare() { # prepare SET FIRST LAST MODEL VOXEL FAULT: .bench/SET-FAULT with sections, labels and segments
+  local folder=$here/$1-$6
+  mkdir -p "$folder"
+  cut "$data/$1/image.tif" "$2" "$3" "$folder/image.tif"
+  cut "$data/$1/labels.tif" "$2" "$3" "$folder/truth.tif"
+  rm -rf "$folder/in"
+  "$python" Benchmarks/quality/perturb.py "$folder/image.tif" "$folder/truth.tif" "$folder" "$6"
+  configure "$folder" "$4" "$5"
+  segment "$folder"
+}
+evaluate() { fgnetd evaluate --config "$1/fgnetd.yaml" "$1/labels.tif"; }
+
+case $what in
+  scores)
+    prepare ac4 80 100 fgnet-nano.h5 '[30, 6, 6]' clean
+    echo "ac4 z 80-99, default model"; evaluate "$here/ac4-clean"
+    prepare fib25 128 160 fgnet-nano-isotropic.h5 '[10, 10, 10]' clean
+    echo "fib25 z 128-159, isotropic model"; evaluate "$here/fib25-clean"
+    ;;
+  agglomeration)
+    prepare ac4 80 100 fgnet-nano.h5 '[30, 6, 6]' clean
+    for how in at-once windows; do
+      fgnetd tune --config "$here/ac4-clean/fgnetd.yaml" "$here/ac4-clean/labels.tif" --scorings mean,quantile \
+        --quantiles 50,75 --init-with-max true,false $([ $how = at-once ] && echo --at-once) --json >"$here/$how.jsonl"
+    done
+    "$python" Benchmarks/quality/agglomeration.py "$here/ac4-clean/state/sections/bench" "$here/ac4-clean/labels.tif" \
+      "$here/at-once.jsonl" "$here/windows.jsonl"
+    ;;
+  faults)
+    for fault in clean missing blurred shifted darker noisy; do
+      prepare ac4 80 100 fgnet-nano.h5 '[30, 6, 6]' "$fault"
+      echo "$fault: $(evaluate "$here/ac4-$fault" | head -2 | tr '\n' ' ')"
+    done
+    ;;
+  *) echo "there is no benchmark $what" >&2; exit 64 ;;
+esac
