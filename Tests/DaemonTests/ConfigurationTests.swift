@@ -1,3 +1,5 @@
+import Foundation
+import Plugins
 import Testing
 
 @testable import Daemon
@@ -39,6 +41,25 @@ import Testing
     let configuration = try DaemonConfiguration.load(path: path)
     #expect(configuration.denoise.map(\.name) == ["median", "nlm", "clahe"])
     #expect(configuration.denoise.allSatisfy { !$0.enabled })
+  }
+
+  @Test func theExampleNamesEveryOptionThatAModelCanSetWithItsDefault() throws {
+    let path = #filePath.replacing("Tests/DaemonTests/ConfigurationTests.swift", with: "config/fgnetd.yaml")
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    // Comments of the form `# option: value` are options that were left out.
+    let configuration = try DaemonConfiguration.parse(
+      text.replacing(/\ {4}# ([a-z_]+: [^ :]+)\n/) { "    \($0.1)\n" }, path: path)
+    for (kind, stage) in [
+      (StageKind.watershed, configuration.watershed), (.agglomerate, configuration.agglomerate),
+    ] {
+      let table = try #require(StageRegistry.builtIn.descriptions(of: kind).first { $0.name == stage.name }).options
+      #expect(stage.options.keys.sorted() == table.map(\.name).sorted())
+      let empty = try StageRegistry.builtIn.settings(kind, named: stage.name, options: [:], model: [:], path: "")
+      let shown = try StageRegistry.builtIn.settings(
+        kind, named: stage.name, options: stage.options, model: [:], path: stage.path)
+      #expect(shown.map(\.value) == empty.map(\.value))
+    }
+    #expect(FGNetOptions.table.allSatisfy { configuration.affinity.options[$0.name] != nil })
   }
 
   @Test(arguments: [
