@@ -12,12 +12,17 @@ struct GoldenFile {
     var shape: [Int]
     var mean: Double
     var deviation: Double
-    /// All elements, or those at k * count / 2048.
+    /// All elements, or one out of each of 2048 equal parts.
     var values: [Float]
 
     var count: Int { shape.reduce(1, *) }
     /// The element's index in the whole tensor.
-    func index(_ k: Int) -> Int { count <= values.count ? k : k * count / values.count }
+    func index(_ k: Int) -> Int {
+      guard count > values.count else { return k }
+      // (k + t) * count / 2048, t = u(0, k) + 0.5, in units of 2^-24.
+      let t = Int((FormulaWeights.uniform(seed: 0, index: UInt64(k)) + 0.5) * 16_777_216)
+      return (((k << 24) + t) * count / values.count) >> 24
+    }
   }
 
   var architecture: String

@@ -64,11 +64,16 @@ CASES = (
 
 
 def sampled(values: np.ndarray) -> np.ndarray:
-    """All elements of a small array in row-major order; of a large one the elements k * count // SAMPLES."""
+    """All elements of a small array in row-major order; of a large one one out of each of SAMPLES equal parts.
+
+    Which one is drawn: parts are often a multiple of a map's width, and then a fixed place would be one column only.
+    """
     flat = values.reshape(-1)
     if flat.size <= SAMPLES:
         return flat
-    return flat[np.arange(SAMPLES) * flat.size // SAMPLES]
+    # In integers: k + t in units of 2**-24.
+    places = (np.arange(SAMPLES) << 24) + ((centred(0, 0, SAMPLES) + 0.5) * 2**24).astype(np.int64)
+    return flat[(places * flat.size // SAMPLES) >> 24]
 
 
 def write_output(group: h5py.Group, key: str, output: Tensor) -> None:
