@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data lint layers dependencies fmt clean install
+.PHONY: all build demo test test-data bench-scores bench-agglomeration bench-faults lint layers dependencies fmt clean install
 
 all: build
 
@@ -31,6 +31,10 @@ test: dependencies lint layers
 test-data: build
 	@tools/test-data.sh "$(BIN)" "$(DATA)"
 
+# Quality of segments on real sections: scores, scorings beside waterz, faults of a scan (Benchmarks/quality/run.sh).
+bench-scores bench-agglomeration bench-faults: bench-%: build
+	@Benchmarks/quality/run.sh "$(BIN)" "$(DATA)" $*
+
 fmt:
 	swift format --in-place --recursive Package.swift Sources Tests
 
@@ -39,8 +43,9 @@ install: build
 	install -D -m 755 $(BIN)/fgnetd $(DESTDIR)$(PREFIX)/bin/fgnetd
 	install -D -m 755 $(BIN)/fgnet-watch $(DESTDIR)$(PREFIX)/bin/fgnet-watch
 	install -D -m 644 config/fgnetd.yaml $(DESTDIR)/etc/fgnetd/fgnetd.yaml
-	install -D -m 644 models/fgnet-nano.h5 $(DESTDIR)$(PREFIX)/share/fgnetd/models/fgnet-nano.h5
+	for model in fgnet-nano fgnet-nano-isotropic; do \
+	  install -D -m 644 models/$$model.h5 $(DESTDIR)$(PREFIX)/share/fgnetd/models/$$model.h5; done
 	install -D -m 644 systemd/fgnetd.service $(DESTDIR)/lib/systemd/system/fgnetd.service
 
 clean:
-	rm -rf .build .demo
+	rm -rf .build .demo .bench

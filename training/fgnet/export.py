@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
         parse.error("give either a checkpoint or --random-seed")
     card = {
         "name": options.name,
-        "training_data": options.training_data or "none (random weights)",
+        "training_data": options.training_data or ("not said" if options.source else "none (random weights)"),
         "licence": options.licence,
         "date": datetime.now(UTC).date().isoformat(),
         "scores": options.scores,
