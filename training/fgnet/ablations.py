@@ -66,6 +66,8 @@ class WithConcatenation(FGNet):
             self.fga[str(stride)] = Concatenation(config.fge_widths[stride], config.coarse_widths[stride])
 
 
+CROP = (10, 128, 128)
+
 VARIANTS: dict[str, type[FGNet]] = {
     "final": FGNet,
     "without trunk": WithoutTrunk,
@@ -100,7 +102,8 @@ def run(options: argparse.Namespace, variant: str, seed: int, sources: list[Any]
     folder = options.output / f"{variant.replace(' ', '-')}-{seed}"
     arguments = train.parser().parse_args([
         "--output", str(folder), "--source", options.source[0], "--steps", str(options.steps),
-        "--rate", str(options.rate), "--seed", str(seed), "--keep-minutes", "0", "--ema", "0.99",
+        "--rate", str(options.rate), "--seed", str(seed), "--keep-minutes", "0", "--ema", "0.98",
+        "--crop", *map(str, CROP),
     ])  # fmt: skip
     trainer = VariantTrainer(arguments, variant)
     trainer.run(sources, train.StopSignal())
@@ -122,7 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
     parse.add_argument("--seeds", type=int, nargs="+", default=[1])
     parse.add_argument("--variants", nargs="+", choices=sorted(VARIANTS), default=list(VARIANTS))
     options = parse.parse_args(arguments)
-    sources = train.load_sources(options.source, (10, 128, 256))
+    sources = train.load_sources(options.source, CROP)
     for seed in options.seeds:
         for variant in options.variants:
             print(json.dumps(run(options, variant, seed, sources)), flush=True)
