@@ -4,8 +4,11 @@ Usage: agglomeration.py SECTIONS LABELS OURS.jsonl ...   (SECTIONS: <state_direc
 output of `fgnetd tune --json`). Scores leave out pixels whose label is 0.
 """
 
+import contextlib
 import json
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -47,6 +50,20 @@ def scores(segments: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     return float(-(n * np.log2(n / a)).sum() / n.sum()), float(-(n * np.log2(n / b)).sum() / n.sum())
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """waterz's C++ talks on standard output."""
+    sys.stdout.flush()
+    kept, nothing = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nothing)
+
+
 def main() -> None:
     folder, labels, *ours = sys.argv[1:]
     truth = tifffile.imread(labels)
@@ -59,9 +76,10 @@ def main() -> None:
         result = waterz.agglomerate(
             affinities, [1 - t for t in reversed(thresholds)], fragments=fragments.copy(), scoring_function=scoring
         )
-        for threshold, segments in zip(reversed(thresholds), result):
-            split, merge = scores(segments, truth)
-            found.append((split + merge, split, merge, threshold))
+        with quiet():
+            for threshold, segments in zip(reversed(thresholds), result):
+                split, merge = scores(segments, truth)
+                found.append((split + merge, split, merge, threshold))
         best[name] = min(found)
         print("waterz  %-24s VOI %.4f (%.4f + %.4f) at %.2f" % (name, *best[name]), flush=True)
     peer = min(value[0] for value in best.values())
