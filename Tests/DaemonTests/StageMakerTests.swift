@@ -142,7 +142,7 @@ import Volumes
     #expect(Int(try bench.query("select count(*)::text from fgnet.fragment")) ?? 0 > 5)
     let fingerprint = try bench.query("select fingerprint from fgnet.run order by run_id desc limit 1")
     #expect(fingerprint.contains("rescale/1 y=0.6666666666666666 x=1.6666666666666667"), "\(fingerprint)")
-    #expect(fingerprint.contains("windowed/1 scoring=") && fingerprint.contains("seeded/1 threshold="))
+    #expect(fingerprint.contains("windowed/2 scoring=") && fingerprint.contains("seeded/1 threshold="))
     let store = SectionStore(directory: bench.configuration.stateDirectory + "/sections/test")
     let file = try bench.query("select file from fgnet.section where z = 2")
     let product = try store.read(file, parts: [.affinities, .fragments])

@@ -7,18 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage, sparse
-from skimage.morphology import local_maxima
 from skimage.segmentation import watershed
 
 
-def fragments(affinities: np.ndarray) -> np.ndarray:
-    """int32 labels 1... (z, y, x), unique over the volume, of uint8 affinities (3, z, y, x). No voxel stays 0."""
+def fragments(affinities: np.ndarray, threshold: float = 0.75, seed_distance: int = 6) -> np.ndarray:
+    """int32 labels 1... (z, y, x), unique over the volume, of uint8 affinities (3, z, y, x). No voxel stays 0.
+
+    Boundaries below `threshold` are foreground; seeds are the largest distances to the rest within `seed_distance` pixels.
+    """
     labels = np.zeros(affinities.shape[1:], np.int32)
     count = 0
     for z in range(labels.shape[0]):
         boundary = 1 - (affinities[1, z].astype(np.float32) + affinities[2, z]) / 510
-        distance = ndimage.distance_transform_edt(boundary < 0.5)
-        seeds, found = ndimage.label(local_maxima(distance), np.ones((3, 3)))
+        distance = ndimage.distance_transform_edt(boundary < threshold)
+        largest = distance == ndimage.maximum_filter(distance, 2 * seed_distance + 1)
+        seeds, found = ndimage.label(largest & (distance > 0), np.ones((3, 3)))
         section = watershed(boundary, seeds) if found else np.ones_like(labels[z])
         labels[z] = section + count
         count += max(found, 1)
