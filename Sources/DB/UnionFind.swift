@@ -1,10 +1,10 @@
 /// Disjoint sets of 0..<count; the representative of a set is its smallest element.
-struct UnionFind {
+public struct UnionFind {
   private var parent: [Int]
 
-  init(count: Int) { parent = Array(0..<count) }
+  public init(count: Int) { parent = Array(0..<count) }
 
-  mutating func find(_ element: Int) -> Int {
+  public mutating func find(_ element: Int) -> Int {
     var root = element
     while parent[root] != root {
       parent[root] = parent[parent[root]]
@@ -15,7 +15,7 @@ struct UnionFind {
 
   /// - Returns: whether the two were apart.
   @discardableResult
-  mutating func union(_ a: Int, _ b: Int) -> Bool {
+  public mutating func union(_ a: Int, _ b: Int) -> Bool {
     let rootA = find(a)
     let rootB = find(b)
     if rootA == rootB { return false }

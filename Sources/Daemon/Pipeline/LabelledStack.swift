@@ -1,3 +1,4 @@
+import DB
 import Domain
 import Foundation
 import Plugins
@@ -62,22 +63,13 @@ struct LabelledStack {
   /// Pixels by true label and segment, as `stage` joins the fragments: section by section, or all at once.
   func contingency(_ stage: Agglomerator, atOnce: Bool) throws(StageError) -> Contingency {
     let decisions = try atOnce ? stage.agglomerateAll(graphs) : stage.agglomerate(graphs)
-    var parent = Array(0...count)
-    func root(_ node: Int) -> Int {
-      var node = node
-      while parent[node] != node {
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-      }
-      return node
-    }
+    var segments = UnionFind(count: count + 1)
     for (graph, decided) in zip(graphs, decisions) {
       for (edge, decision) in zip(graph.edges, decided) where decision.accepted {
-        let (a, b) = (root(number(edge.a)), root(number(edge.b)))
-        parent[max(a, b)] = min(a, b)
+        segments.union(number(edge.a), number(edge.b))
       }
     }
-    return pixels.relabelled { UInt64(root(Int($0))) }
+    return pixels.relabelled { UInt64(segments.find(Int($0))) }
   }
 
   private func number(_ fragment: FragmentID) -> Int { (first[fragment.z] ?? 0) + Int(fragment.label) }
