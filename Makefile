@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data bench-scores bench-agglomeration bench-faults lint layers dependencies fmt clean install
+.PHONY: all build demo test test-data bench-scores bench-agglomeration bench-faults bench-kernels bench-model lint layers dependencies fmt clean install
 
 all: build
 
@@ -18,7 +18,7 @@ demo: build
 	@tools/demo.sh "$(BIN)" "$(SECTIONS)" "$(LABELS)"
 
 lint:
-	swift format lint --strict --recursive Package.swift Sources Tests
+	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks
 
 layers:
 	@tools/check-layers.py
@@ -35,8 +35,12 @@ test-data: build
 bench-scores bench-agglomeration bench-faults: bench-%: build
 	@Benchmarks/quality/run.sh "$(BIN)" "$(DATA)" $*
 
+# Speed of the network: each kernel against the machine's peak; the whole beside other runtimes (Benchmarks/speed/run.sh).
+bench-kernels bench-model: bench-%: build
+	@Benchmarks/speed/run.sh "$(BIN)" $*
+
 fmt:
-	swift format --in-place --recursive Package.swift Sources Tests
+	swift format --in-place --recursive Package.swift Sources Tests Benchmarks
 
 PREFIX ?= /usr/local
 install: build

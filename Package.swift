@@ -66,6 +66,14 @@ let package = Package(
     .executableTarget(
       name: "fgnet-watch", dependencies: ["CInotifyTools"], exclude: ["COPYING"], swiftSettings: swiftSettings
     ),
+    // Not installed: what Benchmarks/speed/run.sh runs.
+    .target(name: "CPeak", path: "Benchmarks/speed/CPeak", cSettings: kernelSettings),
+    .executableTarget(
+      name: "fgnet-bench",
+      dependencies: [
+        "FGNetKernel", "CKernels", "CPeak", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Benchmarks/speed/fgnet-bench", swiftSettings: swiftSettings),
 
     tests("DomainTests", ["Domain"]),
     tests("FGNetKernelTests", ["FGNetKernel", "CKernels", "CHDF5"], resources: [.copy("Golden")]),

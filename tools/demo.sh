@@ -34,7 +34,7 @@ sed -e "s|^state_directory:.*|state_directory: $here/state|" -e "s|folder: /data
 if [ "$sections" = "$here/simulated/image" ]; then
   # The model's options are for tissue. Membranes of simulated sections are thinner and fainter to it: cut earlier, join later.
   sed -i -e "s|name: seeded|&\n    threshold: 0.2|" \
-    -e "s|name: windowed|&\n    scoring: mean\n    init_with_max: false\n    threshold: 0.65|" "$here/fgnetd.yaml"
+    -e "s|name: windowed|&\n    scoring: quantile\n    quantile: 50\n    init_with_max: false\n    threshold: 0.7|" "$here/fgnetd.yaml"
 fi
 config=(--config "$here/fgnetd.yaml")
 

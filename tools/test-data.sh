@@ -78,8 +78,8 @@ configure batch
 fgnetd ingest --quiet --config "$here/batch/fgnetd.yaml" "$data/demo/image" 2>"$here/log" || { cat "$here/log" >&2; exit 1; }
 state batch >"$here/batch.state"
 scores batch >"$here/scores"
-check "20 real sections, VOI at most 0.6" below "$here/scores" voi 0.6
-check "20 real sections, adapted Rand error at most 0.08" below "$here/scores" adaptedRandError 0.08
+check "20 real sections, VOI at most 0.5" below "$here/scores" voi 0.5
+check "20 real sections, adapted Rand error at most 0.05" below "$here/scores" adaptedRandError 0.05
 check "section files and stack open in h5py" /usr/bin/python3 - "$here/batch/state/sections/test" <<'PYTHON'
 import sys, h5py
 with h5py.File(sys.argv[1] + "/volume.h5") as volume:

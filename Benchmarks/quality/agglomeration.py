@@ -30,7 +30,7 @@ def stored(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Fragments with ids of their own (z, y, x; uint64) and affinities (3, z, y, x; float32)."""
     with h5py.File(folder / "volume.h5") as volume:
         labels = volume["fragments"][()].astype(np.uint64)
-        affinities = np.moveaxis(volume["affinities"][()], 0, 1)
+        affinities = volume["affinities"][()]
     first = 0
     for section in labels:
         largest = int(section.max())

@@ -6,6 +6,7 @@
 
 static const struct ck_table *table_of(int isa) {
 #if defined(__x86_64__)
+  if (isa == CK_AVX512_BF16) return &ck_table_avx512_bf16;
   if (isa == CK_AVX512) return &ck_table_avx512;
   if (isa == CK_AVX2) return &ck_table_avx2;
 #endif
@@ -13,17 +14,25 @@ static const struct ck_table *table_of(int isa) {
   return &ck_table_baseline;
 }
 
-int ck_best_isa(void) {
+/// The most capable instruction set of this CPU.
+static int most_capable(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const int fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (fma && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    return CK_AVX512;
+    return __builtin_cpu_supports("avx512bf16") ? CK_AVX512_BF16 : CK_AVX512;
   if (fma) return CK_AVX2;
 #endif
   return CK_BASELINE;
 }
+
+int ck_best_isa(void) {
+  const int most = most_capable();
+  return most == CK_AVX512_BF16 ? CK_AVX512 : most;
+}
+
+int ck_has_bf16(void) { return most_capable() == CK_AVX512_BF16; }
 
 static const struct ck_table *best;
 static _Thread_local const struct ck_table *chosen;
@@ -34,7 +43,7 @@ const struct ck_table *ck_table_in_use(void) { return chosen ? chosen : best; }
 void ck_use_table(const struct ck_table *table) { chosen = table; }
 
 int ck_use_isa(int isa) {
-  const int most = ck_best_isa();
+  const int most = most_capable();
   const int used = isa < most ? isa : most;
   chosen = table_of(used);
   return used;
@@ -42,7 +51,7 @@ int ck_use_isa(int isa) {
 
 int ck_isa(void) {
   const struct ck_table *table = ck_table_in_use();
-  for (int isa = CK_AVX512; isa > CK_BASELINE; isa--)
+  for (int isa = CK_AVX512_BF16; isa > CK_BASELINE; isa--)
     if (table == table_of(isa)) return isa;
   return CK_BASELINE;
 }
@@ -54,24 +63,50 @@ float *ck_scratch(size_t count) {
   abort();
 }
 
+// Words of 32 bits for the run of inputs that one row of a kernel covers.
+static size_t run_words(const struct ck_table *table, int in_c, int k) {
+  return ((size_t)k * in_c + table->pair - 1) / table->pair;
+}
+
 size_t ck_conv_packed_size(int out_c, int in_c, int planes, int k) {
   const struct ck_table *table = ck_table_in_use();
   const size_t width = (size_t)(out_c + table->vector - 1) / table->vector * table->vector;
-  return width * ((size_t)in_c * planes * k * k + 1);
+  return width * (run_words(table, in_c, k) * planes * k + 1);
+}
+
+// To nearest, ties to even.
+static uint16_t rounded(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  if ((bits & 0x7FFFFFFF) > 0x7F800000) return 0x7FC0;
+  return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
 void ck_conv_pack(const float *weight, const float *bias, int out_c, int in_c, int planes, int k, float *packed) {
   const struct ck_table *table = ck_table_in_use();
-  const int vector = table->vector, total = (out_c + vector - 1) / vector, taps = planes * k * k;
+  const int vector = table->vector, total = (out_c + vector - 1) / vector, rows = planes * k, pair = table->pair;
+  const size_t words = run_words(table, in_c, k), length = (size_t)k * in_c;
   memset(packed, 0, ck_conv_packed_size(out_c, in_c, planes, k) * sizeof(float));
   if (bias) memcpy(packed, bias, out_c * sizeof(float));
   float *to = packed + (size_t)total * vector;
   for (int first = 0; first < total;) {
     const int vectors = ck_block(total - first, table->max_block);
-    for (int tap = 0; tap < taps; tap++)
-      for (int i = 0; i < in_c; i++, to += vectors * vector)
-        for (int o = 0; o < vectors * vector && first * vector + o < out_c; o++)
-          to[o] = weight[((size_t)(first * vector + o) * in_c + i) * taps + tap];
+    for (int row = 0; row < rows; row++)
+      for (size_t word = 0; word < words; word++, to += vectors * vector)
+        for (int o = 0; o < vectors * vector && first * vector + o < out_c; o++) {
+          const float *of = weight + (size_t)(first * vector + o) * in_c * rows * k;
+          for (int half = 0; half < pair; half++) {
+            const size_t place = word * pair + half;
+            if (place == length) continue;
+            const float value = of[(place % in_c * rows + row) * k + place / in_c];
+            if (pair == 1) {
+              to[o] = value;
+            } else {
+              const uint16_t bits = rounded(value);
+              memcpy((uint16_t *)(to + o) + half, &bits, sizeof bits);
+            }
+          }
+        }
     first += vectors;
   }
 }
@@ -85,6 +120,20 @@ static long chunk_of(long count, long least) {
 
 static void conv_task(const void *c, long first, long last) { ck_table_in_use()->conv_rows(c, first, last); }
 void ck_conv(const struct ck_conv *conv) { ck_parallel(conv->out_h, chunk_of(conv->out_h, 1), conv_task, conv); }
+
+struct linear {
+  const float *in, *packed;
+  float *out;
+  int in_c, out_c, adding;
+};
+static void linear_task(const void *p, long first, long last) {
+  const struct linear *l = p;
+  ck_table_in_use()->linear_rows(l->in, l->packed, l->out, l->in_c, l->out_c, l->adding, first, last);
+}
+void ck_linear(const float *in, const float *packed, float *out, int n, int in_c, int out_c, int adding) {
+  const struct linear l = {in, packed, out, in_c, out_c, adding};
+  ck_parallel(n, chunk_of(n, 96), linear_task, &l);
+}
 
 static void fga_task(const void *c, long first, long last) { ck_table_in_use()->fga_rows(c, first, last); }
 void ck_fga(const struct ck_fga *fga) { ck_parallel(fga->h, chunk_of(fga->h, 1), fga_task, fga); }

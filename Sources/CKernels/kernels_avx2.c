@@ -13,5 +13,6 @@
 #define BLOCK3 1
 #define NAME(x) x##_avx2
 #include "kernels_template.h"
+#include "kernels_table.h"
 #pragma clang attribute pop
 #endif

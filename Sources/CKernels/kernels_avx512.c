@@ -14,5 +14,6 @@
 #define BLOCK3 8
 #define NAME(x) x##_avx512
 #include "kernels_template.h"
+#include "kernels_table.h"
 #pragma clang attribute pop
 #endif

@@ -11,3 +11,4 @@
 #define BLOCK3 1
 #define NAME(x) x##_baseline
 #include "kernels_template.h"
+#include "kernels_table.h"

@@ -2,6 +2,12 @@
 // BLOCK1, BLOCK2, BLOCK3 (pixels that go with 1, 2, 3 vectors), NAME(x).
 
 #define INLINE static inline __attribute__((always_inline))
+#define UNUSED __attribute__((unused))
+
+// What multiplies by weights that ck_conv_pack packed; attention packs its own matrices, in float32.
+#ifndef MULTIPLY_PACKED
+#define MULTIPLY_PACKED multiply
+#endif
 typedef float vec __attribute__((ext_vector_type(VECTOR)));
 typedef float vec_at __attribute__((ext_vector_type(VECTOR), aligned(4)));
 INLINE vec load(const float *p) { return *(const vec_at *)p; }
@@ -183,9 +189,10 @@ static void run(
   }
 }
 
-// out (pixels, channels) <- in (pixels, length) times packed (bias first, then blocks of (length, vectors)).
+// out (pixels, channels) <- (adding ? out : 0) + in (pixels, length) times packed (bias, then blocks (length, vectors)).
 static void multiply(
-    const float *in, long stride, long length, const float *packed, int channels, float *out, long step, long pixels) {
+    const float *in, long stride, long length, const float *packed, int channels, float *out, long step, long pixels,
+    int adding) {
   const int total = (channels + VECTOR - 1) / VECTOR;
   const float *weights = packed + total * VECTOR;
   for (int first = 0; first < total;) {
@@ -193,7 +200,8 @@ static void multiply(
     const int rest = channels - first * VECTOR;
     const struct tap tap = {in, weights};
     const struct target to = {
-        out + first * VECTOR, NULL, step, rest < vectors * VECTOR ? rest : vectors * VECTOR, 0};
+        out + first * VECTOR, adding ? out + first * VECTOR : NULL, step,
+        rest < vectors * VECTOR ? rest : vectors * VECTOR, 0};
     run(&tap, 1, length, stride, packed + first * VECTOR, vectors, &to, pixels);
     weights += length * vectors * VECTOR;
     first += vectors;
@@ -221,7 +229,7 @@ static void copy_columns(const float *row, long width, long channels, long from,
   memset(out + (before + inside) * channels, 0, (columns - before - inside) * channels * sizeof(float));
 }
 
-static void conv_rows(const struct ck_conv *c, long first_row, long last_row) {
+static UNUSED void conv_rows(const struct ck_conv *c, long first_row, long last_row) {
   const long channels = c->in_c, pad = c->k / 2, length = c->k * channels, stride = c->stride * channels;
   const long copy = ((2 * EDGE - 1 + pad) * c->stride + c->k) * channels;
   float *scratch = ck_scratch(2 * MAX_TAPS * copy);
@@ -296,7 +304,7 @@ static void fga_rows(const struct ck_fga *a, long first, long last) {
         memcpy(both + p * in_c + a->f, a->guide + (at + p) * a->g, a->g * sizeof(float));
         both[p * in_c + in_c - 1] = a->unsure[at + p];
       }
-      multiply(both, in_c, in_c, a->packed, out_c, mixed, out_c, n);
+      MULTIPLY_PACKED(both, in_c, in_c, a->packed, out_c, mixed, out_c, n, 0);
       for (long p = 0; p < n; p++) {
         const float *query = mixed + p * out_c, *channel = query + a->q, *value = channel + a->f;
         float gate = a->gate_bias;
@@ -382,9 +390,9 @@ static void attention_items(const struct ck_attention *a, long first, long last)
       }
     pack_matrix(k, 1, d, d, tokens, keys);
     pack_matrix(v, d, 1, tokens, d, values);
-    multiply(q, d, d, keys, tokens, scores, tokens, queries);
+    multiply(q, d, d, keys, tokens, scores, tokens, queries, 0);
     for (int t = 0; t < queries; t++) softmax_row(scores + (long)t * tokens, tokens, scale);
-    multiply(scores, tokens, tokens, values, d, mixed, d, queries);
+    multiply(scores, tokens, tokens, values, d, mixed, d, queries, 0);
     for (int t = 0; t < queries; t++) {
       const int y = top / step + t / out_size, x = left / step + t % out_size;
       if (y < out_h && x < out_w)
@@ -514,20 +522,7 @@ static void sigmoid_items(float *x, long first, long last) {
   for (long i = first; i < last; i++) x[i] = logistic(x[i]);
 }
 
-const struct ck_table NAME(ck_table) = {
-    .vector = VECTOR,
-    .max_block = MAX_BLOCK,
-    .conv_rows = conv_rows,
-    .fga_rows = fga_rows,
-    .attention_items = attention_items,
-    .upsample_rows = upsample_rows,
-    .max_pool_rows = max_pool_rows,
-    .average_pool_rows = average_pool_rows,
-    .layer_norm_rows = layer_norm_rows,
-    .bias_gelu_rows = bias_gelu_rows,
-    .bias_add_rows = bias_add_rows,
-    .softmax_rows = softmax_rows,
-    .unsure_items = unsure_items,
-    .sigmoid_plane_rows = sigmoid_plane_rows,
-    .sigmoid_items = sigmoid_items,
-};
+static void linear_rows(
+    const float *in, const float *packed, float *out, int in_c, int out_c, int adding, long first, long last) {
+  MULTIPLY_PACKED(in + first * in_c, in_c, in_c, packed, out_c, out + first * out_c, out_c, last - first, adding);
+}

@@ -6,8 +6,9 @@
 #include "CKernels.h"
 
 // Planes of a section are tens of megabytes and the same few sizes come again for every section. Memory fresh from the
-// system costs a page fault per 4 KiB, as much time as the network itself, so large blocks are kept for reuse: never
-// more, in use and kept together, than was in use at the worst moment.
+// system costs a page fault per 4 KiB, as much time as the network itself, so large blocks are kept for reuse: in use and
+// kept together, never more than half above what was in use at the worst moment. (With nothing above it, the layers of
+// one width would push out the blocks of another, section after section.)
 
 struct block {
   size_t bytes;  // of the block, this header included
@@ -29,7 +30,7 @@ static struct block *reuse(size_t bytes, struct block **surplus) {
       kept_bytes -= bytes;
       return found;
     }
-  while (kept && used_bytes + kept_bytes > worst_bytes) {
+  while (kept && used_bytes + kept_bytes > worst_bytes + worst_bytes / 2) {
     struct block **at = &kept;
     while ((*at)->next) at = &(*at)->next;
     struct block *oldest = *at;

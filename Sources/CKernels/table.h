@@ -5,7 +5,10 @@
 struct ck_table {
   int vector;     // floats in a vector
   int max_block;  // vectors of output channels in a block
+  int pair;       // inputs that are packed into 32 bits: 1 (float32) or 2 (bfloat16)
   void (*conv_rows)(const struct ck_conv *, long first, long last);
+  void (*linear_rows)(
+      const float *, const float *packed, float *, int in_c, int out_c, int adding, long first, long last);
   void (*fga_rows)(const struct ck_fga *, long first, long last);
   void (*attention_items)(const struct ck_attention *, long first, long last);
   void (*upsample_rows)(const float *, const float *, float *, int h, int w, int c, int relu, long first, long last);
@@ -25,6 +28,7 @@ extern const struct ck_table ck_table_baseline;
 #if defined(__x86_64__)
 extern const struct ck_table ck_table_avx2;
 extern const struct ck_table ck_table_avx512;
+extern const struct ck_table ck_table_avx512_bf16;
 #endif
 
 /// The calling thread's kernels. A job's threads use those of the thread that gave the job.

@@ -48,13 +48,18 @@ final class Convolution {
       run(stack, centre, nil, false, out)
       meter.report(key, out)
     }
-    run(stack, centre, residual, relu, out)
-    meter.count(out.count * inputs * k * k * stack.count { $0 != nil })
+    meter.measure("\(key) \(description(out))", out.count * inputs * k * k * stack.count { $0 != nil }) {
+      run(stack, centre, residual, relu, out)
+    }
     return out
   }
 
   func callAsFunction(_ input: Tensor, residual: Tensor? = nil, relu: Bool = false) throws(KernelError) -> Tensor {
     try self([input], residual: residual, relu: relu)
+  }
+
+  private func description(_ out: Tensor) -> String {
+    "\(planes)x\(k)x\(k) \(inputs)->\(outputs) at \(out.height)x\(out.width)" + (stride > 1 ? " stride \(stride)" : "")
   }
 
   private func run(_ stack: [Tensor?], _ centre: Tensor, _ residual: Tensor?, _ relu: Bool, _ out: Tensor) {

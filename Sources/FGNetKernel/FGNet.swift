@@ -11,6 +11,7 @@ public final class FGNet {
   public static let kernelVersion = "1"
 
   public let architecture: Architecture
+  public let precision: Precision
   /// Bytes that may stay in memory for sections that are not in the stack of the last evaluation (other tiles, for
   /// example).
   public var memoryLimit = 1 << 30
@@ -21,16 +22,22 @@ public final class FGNet {
   /// - Parameter path: a weights file.
   /// - Throws: `unreadableWeights`, `unknownFormat`, `badArchitecture`, `mismatchedWeights`, `notFinite`, all naming
   ///   the file.
-  public convenience init(path: String) throws(KernelError) {
+  /// - Precondition: the precision is supported.
+  public convenience init(path: String, precision: Precision = .float32) throws(KernelError) {
     let file = try WeightsFile(path: path)
-    try self.init(architecture: file.architecture, weights: file)
+    try self.init(architecture: file.architecture, weights: file, precision: precision)
   }
 
   /// - Throws: `badArchitecture`, `mismatchedWeights`, `notFinite`.
-  public init(architecture: Architecture, weights: any WeightsSource) throws(KernelError) {
+  /// - Precondition: the precision is supported.
+  public init(
+    architecture: Architecture, weights: any WeightsSource, precision: Precision = .float32
+  ) throws(KernelError) {
     try architecture.validate(source: weights.name)
     self.architecture = architecture
-    modules = try Modules(architecture, weights, meter)
+    self.precision = precision
+    let meter = meter
+    modules = try precision.inUse { () throws(KernelError) in try Modules(architecture, weights, meter) }
   }
 
   deinit { ck_release_kept() }
@@ -46,6 +53,12 @@ public final class FGNet {
   var trace: ((String, Int, Tensor) -> Void)? {
     get { meter.trace }
     set { meter.trace = newValue }
+  }
+
+  /// Called with what was computed, its multiply-adds, and the time it took; for benchmarks.
+  package var profile: ((String, Int, Duration) -> Void)? {
+    get { meter.profile }
+    set { meter.profile = newValue }
   }
 
   /// The affinities of `stack[index]`, at the size of the section.
@@ -114,8 +127,12 @@ extension FGNet {
 
   /// Logits of `stack[index]`, padded.
   /// - Parameter prepare: the network's input from an image, nil when there is none.
-  func maps(
-    index: Int, stack: [StackPlane], prepare: (FloatPlane) throws -> Tensor?
+  func maps(index: Int, stack: [StackPlane], prepare: (FloatPlane) throws -> Tensor?) throws -> Maps {
+    try precision.inUse { try evaluated(index, stack, prepare) }
+  }
+
+  private func evaluated(
+    _ index: Int, _ stack: [StackPlane], _ prepare: (FloatPlane) throws -> Tensor?
   ) throws -> Maps {
     precondition(stack.indices.contains(index), "section \(index) of a stack of \(stack.count)")
     // Sections from here on can still get neighbours; results above it are provisional and push nothing out.

@@ -45,10 +45,10 @@ final class FeatureGuidedAttention {
           fine: features.data, guide: guides.data, unsure: unsure.data, packed: packed.data, gate: gate.baseAddress,
           gate_bias: gateBias, gamma: gamma.baseAddress, out: out.data, h: Int32(out.height), w: Int32(out.width),
           f: Int32(fine), g: Int32(guide), q: Int32(gate.count))
-        ck_fga(&call)
+        let operations = out.pixels * (gate.count * (fine + guide + 2) + 2 * fine * (fine + guide))
+        meter.measure("\(key) \(fine)+\(guide) at \(out.height)x\(out.width)", operations) { ck_fga(&call) }
       }
     }
-    meter.count(out.pixels * (gate.count * (fine + guide + 2) + 2 * fine * (fine + guide)))
     meter.report(key, out)
     return out
   }

@@ -54,14 +54,17 @@ final class HieraBlock {
   private func attention(_ normed: Tensor) throws(KernelError) -> Tensor {
     let combined = try Tensor(normed.height, normed.width, 3 * shape.dimOut)
     qkv.run(normed, rows: normed.pixels, into: combined)
-    meter.count(shape.attentionOperations(rows: normed.height, columns: normed.width))
     let scale = shape.pooled ? 2 : 1
     let out = try Tensor(normed.height / scale, normed.width / scale, shape.dimOut)
-    if shape.window > 0 {
-      windowAttention(combined, into: out)
-    } else {
-      add(qkv.bias, to: combined, into: combined)
-      try globalAttention(combined, into: out)
+    let operations = shape.attentionOperations(rows: normed.height, columns: normed.width)
+    let what = shape.window > 0 ? "windows of \(shape.window)" : "all tokens"
+    try meter.measure("\(key).attn \(what) at \(normed.height)x\(normed.width)", operations) { () throws(KernelError) in
+      if shape.window > 0 {
+        windowAttention(combined, into: out)
+      } else {
+        add(qkv.bias, to: combined, into: combined)
+        try globalAttention(combined, into: out)
+      }
     }
     return out
   }

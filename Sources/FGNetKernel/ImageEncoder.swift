@@ -31,6 +31,7 @@ public struct ImageFeatures: Sendable, Equatable {
 /// Not reentrant: one thread at a time.
 public final class ImageEncoder {
   public let architecture: ImageEncoderArchitecture
+  public let precision: Precision
   private let trunk: Hiera
   private let neck: Neck
   private let meter = Meter()
@@ -38,19 +39,24 @@ public final class ImageEncoder {
   /// - Parameter path: a weights file of an image encoder.
   /// - Throws: `unreadableWeights`, `unknownFormat`, `badArchitecture`, `mismatchedWeights`, `notFinite`, all naming
   ///   the file.
-  public convenience init(path: String) throws(KernelError) {
+  public convenience init(path: String, precision: Precision = .float32) throws(KernelError) {
     let file = try ImageEncoderFile(path: path)
-    try self.init(architecture: file.architecture, weights: file)
+    try self.init(architecture: file.architecture, weights: file, precision: precision)
   }
 
   /// - Parameter weights: keys `trunk.*` and `neck.convs.K.conv.weight|bias`.
   /// - Throws: `badArchitecture`, `mismatchedWeights`, `notFinite`.
-  public init(architecture: ImageEncoderArchitecture, weights: any WeightsSource) throws(KernelError) {
+  public init(
+    architecture: ImageEncoderArchitecture, weights: any WeightsSource, precision: Precision = .float32
+  ) throws(KernelError) {
     try architecture.validate(source: weights.name)
     self.architecture = architecture
+    self.precision = precision
     let checked = try Weights(weights, expecting: architecture.tensors)
-    trunk = try Hiera(architecture.trunk, checked, grey: false, meter)
-    neck = try Neck(architecture.neck, checked, meter)
+    let meter = meter
+    (trunk, neck) = try precision.inUse { () throws(KernelError) in
+      (try Hiera(architecture.trunk, checked, grey: false, meter), try Neck(architecture.neck, checked, meter))
+    }
   }
 
   deinit { ck_release_kept() }
@@ -69,7 +75,18 @@ public final class ImageEncoder {
   }
 
   /// Maps at strides 4, 8, 16, 32 of (h, w, in_chans).
-  func maps(of image: Tensor) throws(KernelError) -> [Tensor] { try neck(trunk(image)) }
+  func maps(of image: Tensor) throws(KernelError) -> [Tensor] {
+    try precision.inUse { () throws(KernelError) in try neck(trunk(image)) }
+  }
+
+  /// Multiply-adds done so far.
+  package var operationsDone: Int { meter.operations }
+
+  /// As `FGNet.profile`.
+  package var profile: ((String, Int, Duration) -> Void)? {
+    get { meter.profile }
+    set { meter.profile = newValue }
+  }
 
   /// (h, w, channels) <- planes.
   private func image(_ planes: [FloatPlane]) throws(KernelError) -> Tensor {

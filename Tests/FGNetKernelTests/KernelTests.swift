@@ -7,7 +7,15 @@ import Testing
 extension FGNetKernelSuite {
   /// Each kernel against a plain twin, on every instruction set of this CPU.
   @Suite struct KernelTests {
-    static let sets = (0...ck_best_isa()).map { $0 }
+    static let sets = (0...ck_best_isa()).map { $0 } + (ck_has_bf16() == 1 ? [Int32(CK_AVX512_BF16.rawValue)] : [])
+
+    /// As a product takes it on an instruction set: rounded to bfloat16, or as it is.
+    static func taken(_ value: Float, on set: Int32) -> Float {
+      guard set == Int32(CK_AVX512_BF16.rawValue) else { return value }
+      let bits = value.bitPattern
+      return Float(bitPattern: (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
+    }
+    static func taken(_ values: [Float], on set: Int32) -> [Float] { values.map { taken($0, on: set) } }
 
     struct Numbers {
       var next: UInt64
@@ -99,7 +107,9 @@ extension FGNetKernelSuite {
           let fused = index % 2 == 0
           let tensors = try stack.map { try $0.map { try Tensor(s.h, s.w, s.inputs, $0) } }
           let out = try layer(tensors, residual: fused ? Tensor(oh, ow, s.outputs, residual) : nil, relu: fused)
-          let expected = Self.twin(s, stack, weight, bias, fused ? residual : nil, relu: fused)
+          let expected = Self.twin(
+            s, stack.map { $0.map { Self.taken($0, on: set) } }, Self.taken(weight, on: set), bias,
+            fused ? residual : nil, relu: fused)
           Self.expectEqual(out.array(), expected, 2e-4, "\(s), stack \(index), set \(set)")
         }
       }
@@ -134,27 +144,56 @@ extension FGNetKernelSuite {
         matrices[key] = (try weights("a.\(key).weight"), try weights("a.\(key).bias"))
       }
       let gamma = try weights("a.gamma")
-      func product(_ key: String, _ row: Int, _ input: [Float]) -> Double {
+      func product(_ key: String, _ row: Int, _ input: [Float], on set: Int32) -> Double {
         guard let (weight, bias) = matrices[key] else { return .nan }
         return input.indices.reduce(Double(bias[row])) {
-          $0 + Double(weight[row * input.count + $1]) * Double(input[$1])
+          $0 + Double(Self.taken(weight[row * input.count + $1], on: set)) * Double(Self.taken(input[$1], on: set))
         }
       }
-      var expected: [Float] = []
-      for p in 0..<h * w {
-        let both = Array(fine[p * f..<(p + 1) * f]) + Array(guide[p * g..<(p + 1) * g])
-        let query = (0..<q).map { Float(max(product("query", $0, both + [unsure[p]]), 0)) }
-        let gate = sigmoid(product("gate", 0, query))
-        for c in 0..<f {
-          let added = gate * sigmoid(product("channel", c, both)) * product("value", c, both)
-          expected.append(Float(Double(fine[p * f + c]) + Double(gamma[c]) * added))
+      func twin(on set: Int32) -> [Float] {
+        var expected: [Float] = []
+        for p in 0..<h * w {
+          let both = Array(fine[p * f..<(p + 1) * f]) + Array(guide[p * g..<(p + 1) * g])
+          let query = (0..<q).map { Float(max(product("query", $0, both + [unsure[p]], on: set), 0)) }
+          // The gate is one sum per pixel, in float32 everywhere.
+          let gate = sigmoid(product("gate", 0, query, on: Int32(CK_BASELINE.rawValue)))
+          for c in 0..<f {
+            let added = gate * sigmoid(product("channel", c, both, on: set)) * product("value", c, both, on: set)
+            expected.append(Float(Double(fine[p * f + c]) + Double(gamma[c]) * added))
+          }
         }
+        return expected
       }
       try Self.onEachSet { set in
+        let expected = twin(on: set)
         let layer = try FeatureGuidedAttention("a", weights, Meter())
         let out = try layer(
           Tensor(h, w, f, fine), guide: Tensor(h, w, g, guide), unsure: Tensor(h, w, 1, unsure))
         Self.expectEqual(out.array(), expected, 1e-4, "fga \(h) x \(w) x \(f), set \(set)")
+      }
+    }
+
+    @Test(arguments: [(1, 1, 1), (5, 3, 17), (97, 33, 50), (250, 96, 64), (1000, 7, 100)])
+    func linear(_ rows: Int, _ inputs: Int, _ outputs: Int) throws {
+      var numbers = Numbers(next: 0)
+      let (input, weight, bias) = (numbers(rows * inputs), numbers(outputs * inputs), numbers(outputs))
+      let before = numbers(rows * outputs)
+      try Self.onEachSet { set in
+        let (a, w) = (Self.taken(input, on: set), Self.taken(weight, on: set))
+        var packed = [Float](repeating: .nan, count: ck_conv_packed_size(Int32(outputs), Int32(inputs), 1, 1))
+        ck_conv_pack(weight, bias, Int32(outputs), Int32(inputs), 1, 1, &packed)
+        for adding in [false, true] {
+          var out = adding ? before : [Float](repeating: .nan, count: rows * outputs)
+          ck_linear(input, packed, &out, Int32(rows), Int32(inputs), Int32(outputs), adding ? 1 : 0)
+          let expected = (0..<rows * outputs).map { place in
+            let (row, output) = (place / outputs, place % outputs)
+            let sum = (0..<inputs).reduce(Double(bias[output])) {
+              $0 + Double(a[row * inputs + $1]) * Double(w[output * inputs + $1])
+            }
+            return Float(sum + Double(adding ? before[place] : 0))
+          }
+          Self.expectEqual(out, expected, 1e-4, "\(rows) x \(inputs) x \(outputs), set \(set), adding \(adding)")
+        }
       }
     }
 

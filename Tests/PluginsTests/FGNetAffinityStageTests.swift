@@ -45,6 +45,12 @@ import Testing
 
   @Test func withoutAScaleTheFingerprintIsWhatItWas() throws {
     #expect(try Self.stage().fingerprint == "fgnet kernel=\(FGNet.kernelVersion) model=abc123")
+    guard Precision.bfloat16.isSupported else { return }
+    let weights = FormulaWeights(seed: 1, tensors: Architecture.nano.tensors)
+    let network = try FGNet(architecture: .nano, weights: weights, precision: .bfloat16)
+    #expect(
+      FGNetAffinityStage(network: network, modelHash: "abc123").fingerprint
+        == "fgnet kernel=\(FGNet.kernelVersion) model=abc123 precision=bf16")
   }
 
   @Test func faultsNameTheStageAndTheSection() throws {

@@ -1,4 +1,5 @@
 import Domain
+import FGNetKernel
 import Testing
 
 @testable import Plugins
@@ -93,5 +94,27 @@ struct FGNetOptionsTests {
       ["model": .string("m.h5"), "voxel_size_mismatch": .string("ignore"), "voxel_size_tolerance": .int(0)],
       table: FGNetOptions.table, path: "p")
     #expect(FGNetOptions(other) == Self.options(.ignore, tolerance: 0))
+  }
+
+  @Test("the precision is the one asked for, or the best there is, or a sentence")
+  func precision() throws {
+    var options = FGNetOptions(model: "m.h5")
+    #expect(try options.resolvedPrecision() == .best)
+    options.precision = .float32
+    #expect(try options.resolvedPrecision() == .float32)
+    options.precision = .bfloat16
+    if Precision.bfloat16.isSupported {
+      #expect(try options.resolvedPrecision() == .bfloat16)
+    } else {
+      let refused = #expect(throws: StageError.self) { try options.resolvedPrecision() }
+      #expect(refused?.description.contains("AVX512-BF16") == true)
+    }
+    let given = try ResolvedOptions(
+      ["model": .string("m.h5"), "precision": .string("fp32")], table: FGNetOptions.table, path: "p")
+    #expect(FGNetOptions(given).precision == .float32)
+    #expect(throws: OptionFaults.self) {
+      try ResolvedOptions(
+        ["model": .string("m.h5"), "precision": .string("fp16")], table: FGNetOptions.table, path: "p")
+    }
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include "post_kernels.h"
-// Kernels of the network in C, chosen at run time for the CPU: baseline, AVX2 + FMA, AVX-512.
+// Kernels of the network in C, chosen at run time for the CPU: baseline, AVX2 + FMA, AVX-512, and
+// AVX-512 with products of bfloat16 numbers.
 //
 // Tensors are (height, width, channels) float32, channels fastest. Work is cut by rows over a pool of threads; a result
 // never depends on the number of threads, because every output element is computed by one of them in a fixed order.
@@ -13,13 +14,15 @@ extern "C" {
 #endif
 
 /// Instruction sets, ascending.
-enum ck_isa { CK_BASELINE = 0, CK_AVX2 = 1, CK_AVX512 = 2 };
+enum ck_isa { CK_BASELINE = 0, CK_AVX2 = 1, CK_AVX512 = 2, CK_AVX512_BF16 = 3 };
 
-/// The best instruction set of this CPU.
+/// The best instruction set of this CPU that computes in float32. Work begins with it.
 int ck_best_isa(void);
+/// 1 if this CPU has CK_AVX512_BF16, whose products with packed weights are of numbers rounded to bfloat16, else 0.
+int ck_has_bf16(void);
 /// The one the calling thread uses.
 int ck_isa(void);
-/// From now on, for work that this thread asks for: `isa`, or the best this CPU has if that is less; returns the one in
+/// From now on, for work that this thread asks for: `isa`, or the most this CPU has if that is less; returns the one in
 /// use. Packed weights belong to one instruction set.
 int ck_use_isa(int isa);
 /// Threads in use; at the start, the CPUs the process may run on.
@@ -51,6 +54,9 @@ size_t ck_conv_packed_size(int out_c, int in_c, int planes, int k);
 /// packed <- weight (out_c, in_c, planes, k, k), bias (out_c) or NULL.
 void ck_conv_pack(const float *weight, const float *bias, int out_c, int in_c, int planes, int k, float *packed);
 void ck_conv(const struct ck_conv *conv);
+
+/// out (n, out_c) <- (adding ? out : 0) + in (n, in_c) times what ck_conv_pack packed of (out_c, in_c, 1, 1, 1).
+void ck_linear(const float *in, const float *packed, float *out, int n, int in_c, int out_c, int adding);
 
 /// Feature-Guided Attention: out (h, w, f) <- fine (h, w, f), guide (h, w, g), unsure (h, w).
 struct ck_fga {

@@ -94,6 +94,7 @@ final class DaemonCore {
     } else {
       log.info("OpenBLAS uses its \(core) kernels")
     }
+    log.info("the fastest kernels of the network on this processor: \(Precision.best.kernels)")
   }
 
   // MARK: Running

@@ -20,7 +20,9 @@ public final class FGNetAffinityStage: AffinityStage {
     self.network = network
     self.scale = scale
     fingerprint =
-      "fgnet kernel=\(FGNet.kernelVersion) model=\(modelHash)" + (scale.map { " " + $0.fingerprint } ?? "")
+      "fgnet kernel=\(FGNet.kernelVersion) model=\(modelHash)"
+      + (network.precision == .float32 ? "" : " precision=\(network.precision.rawValue)")
+      + (scale.map { " " + $0.fingerprint } ?? "")
   }
 
   /// Pixels around a pixel that count. The trunk's windows lie on a grid, so that a tile is exact only where it begins

@@ -35,8 +35,9 @@ public final class FGNetModel: @unchecked Sendable {
     _ options: FGNetOptions, volume: String, voxelSize: VoxelNanometres
   ) throws(StageError) -> FGNetAffinityStage {
     let scale = try options.scale(volume: volume, voxelSize: voxelSize, trained: self.voxelSize)
+    let precision = try options.resolvedPrecision()
     do throws(KernelError) {
-      let network = try FGNet(architecture: weights.architecture, weights: weights)
+      let network = try FGNet(architecture: weights.architecture, weights: weights, precision: precision)
       return FGNetAffinityStage(network: network, modelHash: hash, scale: scale)
     } catch {
       throw StageError(stage: FGNetOptions.stage, reason: error.description)
