@@ -18,8 +18,8 @@ case $what in
     for one in "$model" tiny; do
       { case $one in
           tiny) "$bin/fgnet-bench" encoder tiny --sections 3 && "$python" Benchmarks/speed/peers.py tiny 1024 1 "$here" ;;
-          *) "$bin/fgnet-bench" network "$one" && "$python" Benchmarks/speed/peers.py "$one" 1024 8 "$here" ;;
-        esac; } 2>"$here/speed.log" | tee "$here/speed.jsonl" | sed 's/^/# /' >&2
+          *) "$bin/fgnet-bench" network "$one" && "$python" Benchmarks/speed/peers.py "$one" 1024 4 "$here" ;;
+        esac; } 2>"$here/speed.log" | tee "$here/speed.jsonl" | sed -u 's/^/# /' >&2
       "$python" Benchmarks/speed/table.py "$one" "$here/speed.jsonl"
     done
     ;;
