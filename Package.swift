@@ -9,10 +9,7 @@ let swiftSettings: [SwiftSetting] = [
 ]
 
 // Kernels and image loops are unusable at -O0 (40 times slower), so C is optimised in debug builds too.
-let kernelSettings: [CSetting] = [
-  .unsafeFlags(["-O3", "-fno-math-errno"], .when(configuration: .debug)),
-  .unsafeFlags(["-fno-math-errno"], .when(configuration: .release)),
-]
+let kernelSettings: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno"])]
 
 func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
   .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
