@@ -92,6 +92,29 @@ import Volumes
     #expect(strays.isEmpty)
   }
 
+  @Test func ingestReportsEachSectionWhenItIsFinal() throws {
+    let bench = try Bench(size: 128)
+    for z in SectionNumber(0)..<8 { try bench.write(z) }
+    let file = bench.folder + "/report.jsonl"
+    let done = try run(
+      "ingest", "--config", configurationFile(bench), "--quiet", "--report", file, bench.watched)
+    #expect(done.status == 0, "\(done.errors)")
+    let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").map {
+      try JSONDecoder().decode(SectionReport.Line.self, from: Data($0.utf8))
+    }
+    #expect(lines.map(\.z) == Array(0..<8))
+    #expect(lines.allSatisfy { $0.volume == "test" && $0.rssBytes > 1 << 20 && $0.operations > 0 })
+    #expect(zip(lines, lines.dropFirst()).allSatisfy { $0.seconds <= $1.seconds && $0.operations <= $1.operations })
+    #expect(lines.last?.stages["affinity"] ?? 0 > 0)
+    let first = try String(contentsOfFile: file, encoding: .utf8).prefix { $0 != "\n" }
+    for key in ["volume", "z", "seconds", "operations", "rss_bytes", "stages"] {
+      #expect(first.contains("\"\(key)\":"))
+    }
+    let refused = try run(
+      "ingest", "--config", configurationFile(bench), "--quiet", "--report", "/no/folder/report", bench.watched)
+    #expect(refused.status == ExitStatus.cannotCreate.rawValue && refused.errors.contains("/no/folder/report"))
+  }
+
   @Test func theDaemonTakesWhatIsDroppedAndStopsWhenAsked() throws {
     let bench = try Bench(size: 128)
     let file = try configurationFile(bench)

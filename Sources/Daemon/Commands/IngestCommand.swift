@@ -19,8 +19,15 @@ struct IngestCommand: ParsableCommand {
   @OptionGroup var volume: VolumeOption
   @Argument(help: "The folder.") var folder: String
   @Flag(name: .shortAndLong, help: "No progress bar.") var quiet = false
+  @Option(
+    help: """
+      Write a line of JSON to this file for each section when its rows are final: seconds since the start, multiply-adds \
+      of the network so far, memory, and seconds spent in each stage.
+      """)
+  var report: String?
 
   func run() throws {
+    let began = ContinuousClock.now
     var configuration = try config.load()
     configuration.volumes = [try chosenVolume(configuration)]
     try checkFolders(configuration)
@@ -30,6 +37,14 @@ struct IngestCommand: ParsableCommand {
     defer { lock.release() }
     let core = try DaemonCore(configuration: configuration, inbox: inbox, log: log)
     core.showsTail = false
+    if let path = report {
+      let report = try SectionReport(path, began: began)
+      core.onFinal = { pipeline, z in
+        try report.add(
+          volume: pipeline.name, z: z, operations: pipeline.stages.affinity?.operationsDone ?? 0,
+          stages: pipeline.timings.seconds)
+      }
+    }
     StopSignals.onStop { inbox.stop() }
     try core.open()
     defer { core.close() }
@@ -55,7 +70,7 @@ struct IngestCommand: ParsableCommand {
       return pipeline.isSettled
     }
     bar.end()
-    try report(core, inbox)
+    try conclude(core, inbox)
   }
 
   private func chosenVolume(_ configuration: DaemonConfiguration) throws -> DaemonConfiguration.Volume {
@@ -73,7 +88,7 @@ struct IngestCommand: ParsableCommand {
     return chosen
   }
 
-  private func report(_ core: DaemonCore, _ inbox: Inbox) throws {
+  private func conclude(_ core: DaemonCore, _ inbox: Inbox) throws {
     guard let status = core.pipelines.first?.status else { return }
     let aside = core.setAside
     FileHandle.standardError.write(

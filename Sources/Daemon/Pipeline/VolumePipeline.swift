@@ -25,6 +25,8 @@ final class VolumePipeline {
   private var products: ProductIndex
   private var missingCount = 0
   let timings = StageTimings()
+  /// Called with each section whose rows have become final.
+  var onFinal: ((SectionNumber) throws -> Void)?
   /// When a hole was first seen, by monotonic seconds.
   private var awaitedSince: [SectionNumber: Double] = [:]
 
@@ -334,6 +336,7 @@ final class VolumePipeline {
         "\(name) z \(commit.z): final, \(commit.fragments.count) fragments, \(accepted) of \(commit.edges.count) edges accepted"
       )
     }
+    for commit in commits { try onFinal?(commit.z) }
   }
 
   private func decide(_ place: Int) throws -> [EdgeDecision] {

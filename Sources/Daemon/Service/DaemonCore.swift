@@ -28,6 +28,8 @@ final class DaemonCore {
   var showsTail = true
   /// Called after each step, for progress bars.
   var onProgress: (() -> Void)?
+  /// Called with each section whose rows have become final.
+  var onFinal: ((VolumePipeline, SectionNumber) throws -> Void)?
 
   init(configuration: DaemonConfiguration, inbox: Inbox, log: Logger) throws {
     self.configuration = configuration
@@ -69,8 +71,10 @@ final class DaemonCore {
     pipelines = try zip(configuration.volumes, maker.make()).map { volume, stages in
       if let note = maker.voxelNote(stages) { log.info("\(volume.name): \(note)") }
       let store = SectionStore(directory: configuration.stateDirectory + "/sections/" + volume.name)
-      return try VolumePipeline(
+      let pipeline = try VolumePipeline(
         configuration: volume, stages: stages, store: store, record: record, provenance: maker.provenance, log: log)
+      pipeline.onFinal = { [unowned self, unowned pipeline] in try onFinal?(pipeline, $0) }
+      return pipeline
     }
   }
 

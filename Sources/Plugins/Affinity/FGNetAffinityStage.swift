@@ -33,6 +33,7 @@ public final class FGNetAffinityStage: AffinityStage {
     return Int((Double(network.architecture.halo + 2) / min(scale.y, scale.x)).rounded(.up)) + 2
   }
   public var contextRadius: Int { network.contextRadius }
+  public var operationsDone: Int { network.operationsDone }
 
   /// - Throws: `StageError` with the network's or the image's reason.
   public func affinities(of index: Int, in stack: [StackSection]) throws -> AffinitySection {
