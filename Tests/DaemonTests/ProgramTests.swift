@@ -92,6 +92,25 @@ import Volumes
     #expect(strays.isEmpty)
   }
 
+  @Test func toldToStopItEndsAndGoesOnLater() throws {
+    let zs = SectionNumber(0)..<18
+    let calm = try Bench(size: 128)
+    for z in zs { try calm.write(z) }
+    #expect(try run("ingest", "--config", configurationFile(calm), "--quiet", calm.watched).status == 0)
+    let bench = try Bench(size: 128)
+    for z in zs { try bench.write(z) }
+    let (file, report) = (try configurationFile(bench), bench.folder + "/report.jsonl")
+    let program = try Program(["ingest", "--config", file, "--quiet", "--report", report, bench.watched])
+    func lines() -> Int { FileManager.default.contents(atPath: report)?.count { $0 == UInt8(ascii: "\n") } ?? 0 }
+    while lines() < 2, program.isRunning { _ = program.status(within: 0.01) }
+    program.signal(SIGTERM)
+    #expect(program.status(within: 60) == ExitStatus.failure.rawValue)
+    if program.isRunning { program.signal(SIGKILL) }
+    #expect(program.texts().errors.contains("goes on from here"))
+    #expect(try run("ingest", "--config", file, "--quiet", bench.watched).status == 0)
+    #expect(try bench.finalState() == calm.finalState())
+  }
+
   @Test func ingestReportsEachSectionWhenItIsFinal() throws {
     let bench = try Bench(size: 128)
     for z in SectionNumber(0)..<8 { try bench.write(z) }
