@@ -110,6 +110,13 @@ import Volumes
     #expect((2...VolumePipeline.mostUnderWay).contains(mostUnderWay))
   }
 
+  @Test func largeSectionsGoOneAfterTheOther() {
+    #expect(VolumePipeline.mostUnderWay(height: 1024, width: 1024) == VolumePipeline.mostUnderWay)
+    #expect(VolumePipeline.mostUnderWay(height: 4096, width: 4096) == 3)
+    #expect(VolumePipeline.mostUnderWay(height: 32768, width: 32768) == 1)
+    #expect(VolumePipeline.mostUnderWay(height: 1, width: 1) == VolumePipeline.mostUnderWay)
+  }
+
   /// The network works on a section while the one below is cut: neither goes on before the other has begun.
   @Test func stagesGoOnBesideEachOther() throws {
     let bench = try Bench(size: 128)

@@ -164,7 +164,11 @@ import Volumes
     let answer = try run(
       "sql", "--config", file, "--", "-At", "-c", "select count(*) from sections where state = 'final'")
     #expect(answer.output == "5\n", "\(answer.errors)")
-    #expect(try run("status", "--config", file).output.contains("5 final"))
+    let status = try run("status", "--config", file).output
+    #expect(status.contains("5 final") && status.contains("sections an hour; keeps up"), "\(status)")
+    #expect(status.contains("busy (in all):") && status.contains("affinity"), "\(status)")
+    let report = try run("status", "--json", "--config", file).output
+    #expect(report.contains("\"keepsUp\" : true") && report.contains("\"share\" :"), "\(report)")
     daemon.signal(SIGTERM)
     #expect(daemon.status(within: 30) == 0)
     if daemon.isRunning { daemon.signal(SIGKILL) }

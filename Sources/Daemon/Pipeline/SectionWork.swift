@@ -26,7 +26,7 @@ final class SectionWork: @unchecked Sendable {
   private let timings: StageTimings
   private let log: Logger
   /// Fragments of the last few sections, for the section above.
-  private let labels = Mutex(ProductCache<FragmentSection>(capacity: 3))
+  private let labels = Mutex(ProductCache<FragmentSection>(capacity: 2))
   /// Images read ahead of the network, by key.
   private let images = Mutex(ProductCache<Plane<Float>>(capacity: 2))
 

@@ -20,7 +20,24 @@ extension VolumePipeline {
   /// Products under way at a time, those included whose affinities wait to be cut: each is a section in memory.
   static let mostUnderWay = 4
 
-  var hasRoom: Bool { making.count < Self.mostUnderWay }
+  /// How many sections of a size may be under way: large ones go one after the other. The network's own memory is not counted.
+  static func mostUnderWay(height: Int, width: Int) -> Int {
+    // Affinities, labels, and what cutting needs meanwhile.
+    let bytes = 20 * height * width
+    return min(mostUnderWay, max(1, (1 << 30) / max(bytes, 1)))
+  }
+
+  var hasRoom: Bool { making.count < underWay }
+
+  /// Whether images are read ahead of the network.
+  private var readsAhead: Bool { underWay > 1 }
+
+  private var underWay: Int {
+    guard let z = plan.stack.last, let row = rows[z], let height = row.height, let width = row.width else {
+      return Self.mostUnderWay
+    }
+    return Self.mostUnderWay(height: height, width: width)
+  }
 
   func product(_ place: Int, affinity: String, below: String?) -> Product {
     Product(
@@ -52,7 +69,7 @@ extension VolumePipeline {
     } else if executor.hasRoom(for: .network) {
       let job = executor.start(.network) { [work] in try work.affinities(order) }
       making.append(Making(order: order, step: .affinities(job)))
-      if let newest = order.stack.last, executor.hasRoom(for: .intake) {
+      if readsAhead, let newest = order.stack.last, executor.hasRoom(for: .intake) {
         executor.submit(.intake) { [work] in work.readAhead(newest) }
       }
     }

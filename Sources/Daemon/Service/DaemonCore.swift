@@ -19,9 +19,7 @@ final class DaemonCore {
   private var executor: (any Executor)?
   /// By volume; they outlive a lost connection.
   private var timings: [String: StageTimings] = [:]
-  private var offers: [OfferedFile] = []
-  /// The first of `offers`, being read.
-  private var reading: [Work<SectionWork.TakenIn>] = []
+  private var offers = OfferQueue()
   private var refusals: [RefusedFile] = []
   private(set) var alarms = AlarmBoard()
   private let startedAt = Date()
@@ -53,28 +51,6 @@ final class DaemonCore {
     session = DatabaseSession(configuration, ownsCluster: true)
   }
 
-  static func prepare(stateDirectory: String) throws {
-    do {
-      try FileManager.default.createDirectory(
-        atPath: stateDirectory + "/sections", withIntermediateDirectories: true)
-    } catch {
-      throw OperatorError(
-        "state directory \(stateDirectory) cannot be made: \(reason(error)); choose another with state_directory",
-        status: .cannotCreate)
-    }
-    guard access(stateDirectory, W_OK) == 0 else {
-      throw OperatorError(
-        "state directory \(stateDirectory) is not writable for this user; change its owner or state_directory",
-        status: .noPermission)
-    }
-  }
-
-  private static func reason(_ error: any Error) -> String {
-    let inner = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
-    return inner.domain == NSPOSIXErrorDomain
-      ? String(cString: strerror(Int32(inner.code))) : inner.localizedDescription
-  }
-
   // MARK: Opening
 
   func open() throws {
@@ -101,7 +77,7 @@ final class DaemonCore {
   func close() {
     executor?.close()
     executor = nil
-    reading = []
+    offers.readAgain()
     pipelines = []
     record = nil
     do { try session.close() } catch { log.warning("\(error)") }
@@ -136,7 +112,7 @@ final class DaemonCore {
       let contents = inbox.take(
         timeout: progress == .worked ? 0 : pause.seconds > 0 ? pause.seconds : 1, wakes: pause.seconds == 0)
       if contents.isStopped { return }
-      add(contents.offered)
+      offers.add(contents.offered)
       refusals += contents.refused
       note("intake", contents.faults.first)
       do {
@@ -158,13 +134,6 @@ final class DaemonCore {
     }
   }
 
-  /// Lower sections first, so that a stack grows at its end whatever the order of names in the folder.
-  private func add(_ offered: [OfferedFile]) {
-    let fixed = offers.prefix(reading.count)
-    let open = offers.dropFirst(reading.count) + offered
-    offers = fixed + open.enumerated().sorted { ($0.element.z, $0.offset) < ($1.element.z, $1.offset) }.map(\.element)
-  }
-
   /// One turn: takes in what is offered, then one step of work.
   private func turn() throws -> Progress {
     let record = try reopened()
@@ -175,14 +144,13 @@ final class DaemonCore {
       refusals.removeFirst()
       setAside += 1
     }
-    readOffers()
-    if let result = reading.first?.result {
-      do { try take(offers[0], result, record) } catch {
-        reading = []  // to be read again
+    if let executor { offers.read(for: pipelines, by: executor) }
+    if let first = offers.first {
+      do { try take(first.offer, first.result, record) } catch {
+        offers.readAgain()
         throw error
       }
       offers.removeFirst()
-      reading.removeFirst()
       return .worked
     }
     if offers.isEmpty { try onOffersTaken?() }
@@ -199,17 +167,6 @@ final class DaemonCore {
     }
     if progress == .idle { for pipeline in pipelines { try pipeline.publishVolume() } }
     return progress
-  }
-
-  /// Has the first offered files read, as many as there is room for.
-  private func readOffers() {
-    offers.removeAll { offer in !pipelines.contains { $0.name == offer.volume } }
-    while reading.count < offers.count, let executor, executor.hasRoom(for: .intake) {
-      let offer = offers[reading.count]
-      guard let pipeline = pipelines.first(where: { $0.name == offer.volume }) else { return }
-      let known = pipeline.rows[offer.z]?.sha256
-      reading.append(executor.start(.intake) { [work = pipeline.work] in try work.takeIn(offer, known: known) })
-    }
   }
 
   /// Records one file that was read; what is wrong with the file itself sets it aside.
@@ -271,7 +228,7 @@ final class DaemonCore {
     statusWritten = now
     wasIdle = isIdle
     for pipeline in pipelines {
-      pipeline.timings.noteWaiting(pipeline.received + offers.count { $0.volume == pipeline.name })
+      pipeline.timings.noteWaiting(pipeline.received + offers.count(volume: pipeline.name))
     }
     let status = DaemonStatus(
       pid: getpid(), startedAt: startedAt, writtenAt: Date(), state: alarms.alarms.isEmpty ? "running" : "alarm",
@@ -284,15 +241,4 @@ final class DaemonCore {
     let waiting = status.volumes.reduce(0) { $0 + $1.received + $1.provisional }
     manager.notify("STATUS=\(done) sections final, \(waiting) on the way, \(alarms.alarms.count) alarms")
   }
-}
-
-/// Growing pauses between attempts while something outside is broken, up to 30 s.
-struct Pause {
-  let shortest: Double
-  private(set) var seconds = 0.0
-
-  init(shortest: Double) { self.shortest = shortest }
-
-  mutating func failed() { seconds = min(30, max(shortest, seconds * 2)) }
-  mutating func succeeded() { seconds = 0 }
 }
