@@ -149,8 +149,6 @@ final class SectionWork: @unchecked Sendable {
     }
     content.affinities = map
     guard let watershed = stages.watershed else { return }
-    let cut = try fragments ?? timings.measure(.watershed) { try watershed.fragments(of: map) }
-    remember(cut, order.z, order.affinityContent)
     var previous: PreviousSection?
     if let below = order.below {
       guard let found = try self.fragments(below.section.z, below.section.affinity, file: below.file) else {
@@ -158,6 +156,8 @@ final class SectionWork: @unchecked Sendable {
       }
       previous = PreviousSection(fragments: found, z: below.section.z, signature: below.signature)
     }
+    let cut = try fragments ?? timings.measure(.watershed) { try watershed.fragments(of: map) }
+    remember(cut, order.z, order.affinityContent)
     let graph = try timings.measure(.regionGraph) {
       try RegionGraphBuilder.graph(
         z: order.z, signature: order.signature, fragments: cut, affinities: map, previous: previous,
