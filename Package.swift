@@ -33,12 +33,13 @@ let package = Package(
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq"),
     .systemLibrary(name: "CTIFF", pkgConfig: "libtiff-4"),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng"),
+    .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto"),
     .systemLibrary(name: "CInotifyTools"),
     // C of our own.
     .target(name: "CLinux", cSettings: kernelSettings),
     .target(name: "CKernels", cSettings: kernelSettings),
-    .target(name: "CVolumes", dependencies: ["CTIFF", "CPNG", "CHDF5"], cSettings: kernelSettings),
+    .target(name: "CVolumes", dependencies: ["CTIFF", "CPNG", "CHDF5", "CDeflate"], cSettings: kernelSettings),
 
     library("Domain", []),
     library("FGNetKernel", ["COpenBLAS", "CKernels", "CHDF5"]),

@@ -51,8 +51,14 @@ public protocol AffinityStage: AnyObject {
   /// Sections on each side, in places of the stack.
   var contextRadius: Int { get }
   var fingerprint: String { get }
+  /// Multiply-adds done so far, for people who watch the cost; 0 from a stage that does not count.
+  var operationsDone: Int { get }
   /// Affinities of `stack[index]`. `stack` holds at least the sections within the context radius that exist.
   func affinities(of index: Int, in stack: [StackSection]) throws -> AffinitySection
+}
+
+extension AffinityStage {
+  public var operationsDone: Int { 0 }
 }
 
 /// `affinities -> fragments`, one section. Labels in raster order of first pixels.
