@@ -253,6 +253,26 @@ import Testing
     #expect(try stack.record.membership(volume: stack.volume, z: 1, asOf: before?.id).count == 2)
   }
 
+  /// Nothing was analysed: the planner knows as little of the tables as in a new volume.
+  @Test func aCommitReadsTheSegmentsOfItsNeighboursOnly() throws {
+    let stack = try TestVolume()
+    var world = World(looksAhead: false, seed: 3)
+    func add(_ z: SectionNumber) throws {
+      world.revisions[z] = 1
+      try stack.receive(z, bytes: Int(z) + 1)
+      var commit = world.commit(z)
+      for index in commit.edges.indices { commit.edges[index].accepted = false }
+      try stack.record.commitFinal(volume: stack.volume, run: stack.run, [commit])
+    }
+    for z in 0..<60 as Range<SectionNumber> { try add(z) }
+    let segments = try stack.liveSegments().count
+    #expect(segments > 150, "there is something to go through")
+    let before = try ["segment", "fragment"].map(stack.rowsRead)
+    try add(60)
+    let read = try zip(["segment", "fragment"].map(stack.rowsRead), before).map { $0 - $1 }
+    #expect(read.allSatisfy { $0 < 40 }, "\(read) of \(segments) rows")
+  }
+
   @Test func mistakesAreNamedAndLeaveNothing() throws {
     let stack = try twoColumns()
     let tables = try stack.finalTables()
