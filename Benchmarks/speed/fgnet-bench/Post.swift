@@ -41,18 +41,9 @@ struct Post: ParsableCommand {
     _ stack: StoredStack, _ watershed: SeededWatershed,
     _ measure: (String, () throws -> [Plane<UInt32>]) throws -> [Plane<UInt32>]
   ) throws {
-    let levels = stack.affinities.map(watershed.boundaryLevels)
-    let seeds = try levels.map { level in
-      var labels = Plane<UInt32>(height: level.height, width: level.width, repeating: 0)
-      _ = try watershed.placeSeeds(level, into: &labels)
-      return labels
-    }
+    let seeds = try stack.affinities.map(watershed.seeds)
     _ = try measure("flood") {
-      try zip(levels, seeds).map { level, seeds in
-        var labels = seeds
-        try watershed.flood(level, &labels)
-        return labels
-      }
+      try zip(stack.affinities, seeds).map { try watershed.flooded($0, from: $1) }
     }
   }
 

@@ -59,7 +59,7 @@ public struct SeededWatershed: WatershedStage {
   }
 
   /// 510 - (y + x) at each pixel.
-  package func boundaryLevels(_ affinities: AffinitySection) -> Plane<UInt16> {
+  func boundaryLevels(_ affinities: AffinitySection) -> Plane<UInt16> {
     var levels = Plane<UInt16>(height: affinities.height, width: affinities.width, repeating: 0)
     affinities.y.storage.withUnsafeBufferPointer { y in
       affinities.x.storage.withUnsafeBufferPointer { x in
@@ -85,7 +85,7 @@ public struct SeededWatershed: WatershedStage {
 
   /// Writes 1...count into the seeds' pixels, 0 elsewhere.
   /// - Returns: the number of seeds.
-  package func placeSeeds(_ levels: Plane<UInt16>, into labels: inout Plane<UInt32>) throws(StageError) -> UInt32 {
+  func placeSeeds(_ levels: Plane<UInt16>, into labels: inout Plane<UInt32>) throws(StageError) -> UInt32 {
     let height = levels.height
     let width = levels.width
     let distance = try squaredDistance(levels)
@@ -114,7 +114,7 @@ public struct SeededWatershed: WatershedStage {
   }
 
   /// Gives every pixel of label 0 the label that reaches it first.
-  package func flood(_ levels: Plane<UInt16>, _ labels: inout Plane<UInt32>) throws(StageError) {
+  func flood(_ levels: Plane<UInt16>, _ labels: inout Plane<UInt32>) throws(StageError) {
     let status = levels.storage.withUnsafeBufferPointer { from in
       labels.storage.withUnsafeMutableBufferPointer { to in
         post_flood(from.baseAddress, to.baseAddress, levels.height, levels.width)
