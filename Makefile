@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data bench-scores bench-agglomeration bench-faults bench-kernels bench-model lint layers dependencies fmt clean install
+.PHONY: all build demo test test-data bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install
 
 all: build
 
@@ -38,6 +38,11 @@ bench-scores bench-agglomeration bench-faults: bench-%: build
 # Speed of the network: each kernel against the machine's peak; the whole beside other runtimes (Benchmarks/speed/run.sh).
 bench-kernels bench-model: bench-%: build
 	@Benchmarks/speed/run.sh "$(BIN)" $*
+
+# The whole way of a section: beside the usual script, behind the network beside its peers, over 500 sections
+# (Benchmarks/way/run.sh). SECTIONS=n and SIZE=n for shorter runs.
+bench-pipeline bench-post bench-growth: bench-%: build
+	@SECTIONS="$(SECTIONS)" SIZE="$(SIZE)" Benchmarks/way/run.sh "$(BIN)" "$(DATA)" $*
 
 fmt:
 	swift format --in-place --recursive Package.swift Sources Tests Benchmarks

@@ -64,12 +64,13 @@ let package = Package(
     .executableTarget(
       name: "fgnet-watch", dependencies: ["CInotifyTools"], exclude: ["COPYING"], swiftSettings: swiftSettings
     ),
-    // Not installed: what Benchmarks/speed/run.sh runs.
+    // Not installed: what the scripts in Benchmarks run.
     .target(name: "CPeak", path: "Benchmarks/speed/CPeak", cSettings: kernelSettings),
     .executableTarget(
       name: "fgnet-bench",
       dependencies: [
-        "FGNetKernel", "CKernels", "CPeak", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Domain", "FGNetKernel", "Plugins", "Volumes", "CKernels", "CPeak",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Benchmarks/speed/fgnet-bench", swiftSettings: swiftSettings),
 
