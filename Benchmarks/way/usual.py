@@ -8,6 +8,7 @@ and warming up are not timed. Prints one line of JSON.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -70,11 +71,13 @@ def affinities(predict: Predict, sections: np.ndarray) -> np.ndarray:
     axes = np.meshgrid(*(np.linspace(-1, 1, n, dtype=np.float32) for n in WINDOW), indexing="ij")
     weight = 1e-6 + np.exp(-sum(axis**2 for axis in axes) / (2 * 0.2**2))
     total, weights = np.zeros((3, *stack.shape), np.float32), np.zeros(stack.shape, np.float32)
-    for z, y, x in np.ndindex(*(len(starts(*sizes)) for sizes in zip(stack.shape, WINDOW, STRIDE))):
-        first = (starts(n, w, s)[i] for i, n, w, s in zip((z, y, x), stack.shape, WINDOW, STRIDE))
-        place = tuple(slice(a, a + w) for a, w in zip(first, WINDOW))
+    places = list(itertools.product(*(starts(*sizes) for sizes in zip(stack.shape, WINDOW, STRIDE))))
+    for number, firsts in enumerate(places, 1):
+        place = tuple(slice(first, first + size) for first, size in zip(firsts, WINDOW))
         total[(slice(None), *place)] += predict(np.ascontiguousarray(stack[place])) * weight
         weights[place] += weight
+        if number % 48 == 0:
+            print(f"window {number} of {len(places)}", file=sys.stderr, flush=True)
     return (total / weights)[:, PAD:-PAD]
 
 
