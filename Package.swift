@@ -9,10 +9,7 @@ let swiftSettings: [SwiftSetting] = [
 ]
 
 // Kernels and image loops are unusable at -O0 (40 times slower), so C is optimised in debug builds too.
-let kernelSettings: [CSetting] = [
-  .unsafeFlags(["-O3", "-fno-math-errno"], .when(configuration: .debug)),
-  .unsafeFlags(["-fno-math-errno"], .when(configuration: .release)),
-]
+let kernelSettings: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno"])]
 
 func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
   .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
@@ -36,12 +33,13 @@ let package = Package(
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq"),
     .systemLibrary(name: "CTIFF", pkgConfig: "libtiff-4"),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng"),
+    .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto"),
     .systemLibrary(name: "CInotifyTools"),
     // C of our own.
     .target(name: "CLinux", cSettings: kernelSettings),
     .target(name: "CKernels", cSettings: kernelSettings),
-    .target(name: "CVolumes", dependencies: ["CTIFF", "CPNG", "CHDF5"], cSettings: kernelSettings),
+    .target(name: "CVolumes", dependencies: ["CTIFF", "CPNG", "CHDF5", "CDeflate"], cSettings: kernelSettings),
 
     library("Domain", []),
     library("FGNetKernel", ["COpenBLAS", "CKernels", "CHDF5"]),

@@ -41,8 +41,7 @@ struct IngestCommand: ParsableCommand {
       let report = try SectionReport(path, began: began)
       core.onFinal = { pipeline, z in
         try report.add(
-          volume: pipeline.name, z: z, operations: pipeline.stages.affinity?.operationsDone ?? 0,
-          stages: pipeline.timings.seconds)
+          volume: pipeline.name, z: z, operations: pipeline.timings.operations, stages: pipeline.timings.seconds)
       }
     }
     StopSignals.onStop { inbox.stop() }
@@ -59,16 +58,13 @@ struct IngestCommand: ParsableCommand {
     let bar = ProgressBar(isShown: !quiet && isatty(STDERR_FILENO) == 1)
     core.onProgress = { bar.show(core.pipelines.first?.status) }
     var isClosed = false
-    try core.run {
-      guard let pipeline = core.pipelines.first else { return false }
-      if !isClosed {
-        for z in pipeline.plan.awaited() { try pipeline.declareMissing(z) }
-        try pipeline.finish(at: nil)
-        isClosed = true
-        return false
-      }
-      return pipeline.isSettled
+    core.onOffersTaken = {
+      guard !isClosed, let pipeline = core.pipelines.first else { return }
+      for z in pipeline.plan.awaited() { try pipeline.declareMissing(z) }
+      try pipeline.finish(at: nil)
+      isClosed = true
     }
+    try core.run { core.pipelines.first?.isSettled ?? false }
     bar.end()
     try conclude(core, inbox)
   }
