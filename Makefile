@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data bench-scores bench-agglomeration bench-faults bench-kernels bench-model lint layers dependencies fmt clean install
+.PHONY: all build demo test test-data bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory lint layers dependencies fmt clean install
 
 all: build
 
@@ -38,6 +38,10 @@ bench-scores bench-agglomeration bench-faults: bench-%: build
 # Speed of the network: each kernel against the machine's peak; the whole beside other runtimes (Benchmarks/speed/run.sh).
 bench-kernels bench-model: bench-%: build
 	@Benchmarks/speed/run.sh "$(BIN)" $*
+
+# Most memory and time of whole runs on large sections, beside the limit (Benchmarks/memory/run.sh). RUNS="side sections limit ..."
+bench-memory: build
+	@Benchmarks/memory/run.sh "$(BIN)" $(RUNS)
 
 fmt:
 	swift format --in-place --recursive Package.swift Sources Tests Benchmarks

@@ -62,11 +62,15 @@ final class Bench {
 
   /// Runs a daemon over groups of files: each group is offered when the work on the one before is done. At the end the volume
   /// is finished, if wanted, and all work done.
-  func run(_ groups: [[OfferedFile]], missing: [SectionNumber] = [], finish: Bool = true) throws {
+  func run(
+    _ groups: [[OfferedFile]], missing: [SectionNumber] = [], finish: Bool = true,
+    prepare: (VolumePipeline) -> Void = { _ in }
+  ) throws {
     let inbox = Inbox()
     let core = try DaemonCore(configuration: configuration, inbox: inbox, log: .silent)
     try core.open()
     defer { core.close() }
+    prepare(core.pipelines[0])
     for group in groups {
       inbox.offer(group)
       try core.run { true }

@@ -19,10 +19,12 @@ final class VolumePipeline {
   private var wroteVolumeAt: Int64?
   private(set) var plan: VolumePlan
   private(set) var runID: Int64
-  private var rows: [SectionNumber: SectionRow] = [:]
-  private var graphs: ProductCache<SectionGraph>
-  private var labels: ProductCache<FragmentSection>
-  private var products: ProductIndex
+  var rows: [SectionNumber: SectionRow] = [:]
+  var graphs: ProductCache<SectionGraph>
+  var labels: ProductCache<FragmentSection>
+  var products: ProductIndex
+  /// Denoised sections that are too large for the memory.
+  let scratch: DenoisedScratch
   private var missingCount = 0
   let timings = StageTimings()
   /// When a hole was first seen, by monotonic seconds.
@@ -49,10 +51,14 @@ final class VolumePipeline {
       modelHash: provenance.modelHash, codeVersion: provenance.codeVersion)
     plan = VolumePlan(reach: stages.reach)
     let span = stages.reach.behind + stages.reach.ahead + 2
-    graphs = ProductCache(capacity: span)
-    labels = ProductCache(capacity: 3)
+    graphs = ProductCache(capacity: span, limit: stages.memoryLimit / 32) { $0.bytes }
+    labels = ProductCache(capacity: 3, limit: stages.memoryLimit / 64) { $0.labels.storage.count * 4 }
+    scratch = DenoisedScratch(directory: store.directory, capacity: 2 * stages.reach.context + 2)
     try store.prepare()
     try store.removeTemporaries()
+    if stages.scratchBytes > 0 {
+      try stages.affinity?.useScratch(directory: store.directory, bytes: stages.scratchBytes)
+    }
     products = ProductIndex(try store.names(withPrefix: "z"))
     try load()
   }
@@ -180,7 +186,7 @@ final class VolumePipeline {
   // MARK: Products
 
   /// A section's product: which file, and what it is computed from.
-  private struct Product {
+  struct Product {
     var place: Int
     var z: SectionNumber
     var affinity: String
@@ -207,7 +213,11 @@ final class VolumePipeline {
   private func makeProduct(_ product: Product) throws -> Bool {
     guard stages.affinity != nil || !stages.denoise.isEmpty else { return false }
     if products.contains(product.name) { return false }
-    if stages.watershed != nil, let below = product.below, try fragmentLabels(below.z, below.affinity) == nil {
+    let isLarge = isLarge(product.z)
+    if stages.watershed != nil, let below = product.below,
+      try isLarge
+        ? madeProduct(of: below.z, affinity: below.affinity) == nil : fragmentLabels(below.z, below.affinity) == nil
+    {
       // The section below was lost from the store: it comes first.
       return try makeProduct(wantedProduct(product.place - 1))
     }
@@ -215,6 +225,10 @@ final class VolumePipeline {
     content.attributes = [
       "affinity_content": product.affinity, "graph_content": product.graph, "configuration": stages.fingerprint,
     ]
+    if let affinity = stages.affinity, isLarge {
+      try makeLargeProduct(product, affinity, attributes: content.attributes)
+      return true
+    }
     if let affinity = stages.affinity {
       let reused = try reusableProduct(of: product.z, affinity: product.affinity)
       let map = try reused?.affinities ?? timings.measure("affinity") { try affinities(product.place, affinity) }
@@ -229,7 +243,7 @@ final class VolumePipeline {
         graphs.insert(product.name, graph.graph)
       }
     } else {
-      content.image = quantised(try denoisedImage(product.z))
+      content.image = try isLarge ? quantisedByBands(product.z) : quantised(denoisedImage(product.z))
     }
     try timings.measure("store") { try store.write(content, name: product.name) }
     products.insert(product.name)
@@ -238,24 +252,22 @@ final class VolumePipeline {
 
   /// A product of the same section with the same affinities, on another neighbour below: nothing of the network is done again.
   private func reusableProduct(of z: SectionNumber, affinity: String) throws -> SectionProducts? {
-    for name in products.names(z) {
-      guard let attributes = try? store.attributes(name), attributes["affinity_content"] == affinity else { continue }
-      return try store.read(name, parts: [.affinities, .fragments])
-    }
-    return nil
+    guard let name = madeProduct(of: z, affinity: affinity) else { return nil }
+    return try store.read(name, parts: [.affinities, .fragments])
   }
 
-  private func affinities(_ place: Int, _ stage: any AffinityStage) throws -> AffinitySection {
-    let window = plan.window(place, below: stage.contextRadius, above: stage.contextRadius)
-    let fingerprint = stages.denoise.map(\.fingerprint).joined(separator: ";")
-    let stack = window.map { other in
-      let z = plan.stack[other]
-      return StackSection(z: z, key: (plan.sources[z] ?? "") + fingerprint) { [self] in try denoisedImage(z) }
-    }
-    return try stage.affinities(of: place - window.lowerBound, in: stack)
+  func madeProduct(of z: SectionNumber, affinity: String) -> String? {
+    products.names(z).first { (try? store.attributes($0))?["affinity_content"] == affinity }
   }
 
-  private func denoisedImage(_ z: SectionNumber) throws -> Plane<Float> {
+  func affinities(_ place: Int, _ stage: any AffinityStage) throws -> AffinitySection {
+    // Two radii below, so that the stage knows, at the top of the stack, what it keeps for the sections before it by their
+    // whole context.
+    let window = plan.window(place, below: 2 * stage.contextRadius, above: stage.contextRadius)
+    return try stage.affinities(of: place - window.lowerBound, in: window.map { stackSection(plan.stack[$0]) })
+  }
+
+  func denoisedImage(_ z: SectionNumber) throws -> Plane<Float> {
     guard let sha = plan.sources[z] else {
       throw OperatorError("\(name) z \(z): no source is recorded; this is a fault of the program")
     }
@@ -264,7 +276,8 @@ final class VolumePipeline {
   }
 
   /// The section's pixels from the store, or, if that file was damaged, once more from the source.
-  private func sourceImage(_ z: SectionNumber, _ sha: String) throws -> Plane<Float> {
+  @discardableResult
+  func sourceImage(_ z: SectionNumber, _ sha: String) throws -> Plane<Float> {
     let name = imageName(z, sha)
     do { return try store.readSource(name).normalised() } catch {
       guard let path = rows[z]?.sourcePath, (try? ContentHash.sha256(ofFile: path)) == sha else { throw error }
@@ -288,7 +301,7 @@ final class VolumePipeline {
       gapConfidence: pow(stages.gapConfidence, Double(gap)))
   }
 
-  private func fragmentLabels(_ z: SectionNumber, _ affinity: String) throws -> FragmentSection? {
+  func fragmentLabels(_ z: SectionNumber, _ affinity: String) throws -> FragmentSection? {
     let key = labelKey(z, affinity)
     if let known = labels[key] { return known }
     guard let found = try reusableProduct(of: z, affinity: affinity)?.fragments else { return nil }
@@ -307,7 +320,7 @@ final class VolumePipeline {
   }
 
   /// 22 bits that tell fragments of different content or configuration apart (Domain.FragmentID).
-  private func signature(_ affinityContent: String) -> UInt32 {
+  func signature(_ affinityContent: String) -> UInt32 {
     let hash = contentHash("\(name)|\(affinityContent)|\(stages.fragmentFingerprint)")
     return UInt32(hash.prefix(8), radix: 16).map { $0 & 0x3F_FFFF } ?? 0
   }
@@ -369,12 +382,12 @@ final class VolumePipeline {
     guard stages.watershed != nil, let row = rows[product.z], row.state == .provisional, let file = row.file,
       products.contains(file)
     else { return [] }
-    let old = try store.read(file, parts: [.fragments, .graph])
-    guard let before = old.fragments, let oldGraph = old.graph,
-      let after = try fragmentLabels(product.z, product.affinity)
-    else { return [] }
+    guard let oldGraph = try store.read(file, parts: [.graph]).graph, let counts = try overlapCounts(file, product)
+    else {
+      return []
+    }
     let new = try graph(product)
-    return Overlap.count(before.labels, after.labels).map {
+    return counts.map {
       SettledOverlap(
         provisional: oldGraph.fragments[Int($0.a) - 1].provisional, final: new.fragments[Int($0.b) - 1],
         pixels: $0.pixels)

@@ -1,3 +1,4 @@
+import CLinux
 import DB
 import Domain
 import FGNetKernel
@@ -65,6 +66,9 @@ final class DaemonCore {
     let record = try session.open()
     self.record = record
     if configuration.threads > 0 { OpenBLAS.useThreads(configuration.threads) }
+    // Planes of sections, that is.
+    clinux_return_blocks(1 << 20)
+    KernelMemory.keep(within: configuration.memoryLimit - FGNetAffinityStage.reserve)
     let maker = StageMaker(configuration)
     pipelines = try zip(configuration.volumes, maker.make()).map { volume, stages in
       if let note = maker.voxelNote(stages) { log.info("\(volume.name): \(note)") }
