@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory lint layers dependencies fmt clean install
+.PHONY: all build demo test test-data bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install
 
 all: build
 
@@ -42,6 +42,11 @@ bench-kernels bench-model: bench-%: build
 # Most memory and time of whole runs on large sections, beside the limit (Benchmarks/memory/run.sh). RUNS="side sections limit ..."
 bench-memory: build
 	@Benchmarks/memory/run.sh "$(BIN)" $(RUNS)
+
+# The whole way of a section: beside the usual script, behind the network beside its peers, over 500 sections
+# (Benchmarks/way/run.sh). SECTIONS=n and SIZE=n for shorter runs.
+bench-pipeline bench-post bench-growth: bench-%: build
+	@SECTIONS="$(SECTIONS)" SIZE="$(SIZE)" Benchmarks/way/run.sh "$(BIN)" "$(DATA)" $*
 
 fmt:
 	swift format --in-place --recursive Package.swift Sources Tests Benchmarks

@@ -9,10 +9,7 @@ let swiftSettings: [SwiftSetting] = [
 ]
 
 // Kernels and image loops are unusable at -O0 (40 times slower), so C is optimised in debug builds too.
-let kernelSettings: [CSetting] = [
-  .unsafeFlags(["-O3", "-fno-math-errno"], .when(configuration: .debug)),
-  .unsafeFlags(["-fno-math-errno"], .when(configuration: .release)),
-]
+let kernelSettings: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno"])]
 
 func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
   .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
@@ -36,12 +33,13 @@ let package = Package(
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq"),
     .systemLibrary(name: "CTIFF", pkgConfig: "libtiff-4"),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng"),
+    .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto"),
     .systemLibrary(name: "CInotifyTools"),
     // C of our own.
     .target(name: "CLinux", cSettings: kernelSettings),
     .target(name: "CKernels", cSettings: kernelSettings),
-    .target(name: "CVolumes", dependencies: ["CTIFF", "CPNG", "CHDF5"], cSettings: kernelSettings),
+    .target(name: "CVolumes", dependencies: ["CTIFF", "CPNG", "CHDF5", "CDeflate"], cSettings: kernelSettings),
 
     library("Domain", []),
     library("FGNetKernel", ["COpenBLAS", "CKernels", "CHDF5"]),
@@ -66,12 +64,13 @@ let package = Package(
     .executableTarget(
       name: "fgnet-watch", dependencies: ["CInotifyTools"], exclude: ["COPYING"], swiftSettings: swiftSettings
     ),
-    // Not installed: what Benchmarks/speed/run.sh runs.
+    // Not installed: what the scripts in Benchmarks run.
     .target(name: "CPeak", path: "Benchmarks/speed/CPeak", cSettings: kernelSettings),
     .executableTarget(
       name: "fgnet-bench",
       dependencies: [
-        "FGNetKernel", "CKernels", "CPeak", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Domain", "FGNetKernel", "Plugins", "Volumes", "CKernels", "CPeak",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Benchmarks/speed/fgnet-bench", swiftSettings: swiftSettings),
 

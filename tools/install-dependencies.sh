@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that fgnetd is built on, is tested with and runs on. Does nothing when all are there.
 set -euo pipefail
-packages=(libinotifytools0-dev libopenblas-dev libhdf5-dev libpq-dev libtiff-dev libpng-dev libssl-dev pkg-config
-  postgresql python3-h5py)
+packages=(libinotifytools0-dev libopenblas-dev libhdf5-dev libpq-dev libtiff-dev libpng-dev libdeflate-dev libssl-dev
+  pkg-config postgresql python3-h5py)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")

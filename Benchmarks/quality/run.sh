@@ -9,19 +9,8 @@ here=$PWD/.bench
 mkdir -p "$here"
 python=$(Benchmarks/quality/peers.sh "$here")
 
-configure() { # configure FOLDER MODEL VOXEL
-  mkdir -p "$1"
-  sed -e "s|^state_directory:.*|state_directory: $1/state|" -e "s|folder: /data/sem/cortex|folder: $1/in|" \
-    -e "s|- name: cortex|- name: bench|" -e "s|model: .*|model: $PWD/models/$2|" -e "s|\[30, 6, 6\]|$3|" \
-    config/fgnetd.yaml >"$1/fgnetd.yaml"
-}
-cut() { # cut STACK FIRST LAST TARGET
-  "$python" -c 'import sys, tifffile; s, a, b, t = sys.argv[1:]; tifffile.imwrite(t, tifffile.imread(s)[int(a):int(b)])' "$@"
-}
-segment() { # segment FOLDER: takes FOLDER/in in
-  rm -rf "$1/state"
-  fgnetd ingest --quiet --config "$1/fgnetd.yaml" "$1/in" 2>"$1/log" || { tail -3 "$1/log" >&2; exit 1; }
-}
+. Benchmarks/volume.sh
+
 prepare() { # prepare SET FIRST LAST MODEL VOXEL FAULT: .bench/SET-FAULT with sections, labels and segments
   local folder=$here/$1-$6
   mkdir -p "$folder"

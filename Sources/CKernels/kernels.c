@@ -121,27 +121,54 @@ static long chunk_of(long count, long least) {
 static void conv_task(const void *c, long first, long last) { ck_table_in_use()->conv_rows(c, first, last); }
 void ck_conv(const struct ck_conv *conv) { ck_parallel(conv->out_h, chunk_of(conv->out_h, 1), conv_task, conv); }
 
-struct linear {
-  const float *in, *packed;
-  float *out;
-  int in_c, out_c, adding;
-};
-static void linear_task(const void *p, long first, long last) {
-  const struct linear *l = p;
-  ck_table_in_use()->linear_rows(l->in, l->packed, l->out, l->in_c, l->out_c, l->adding, first, last);
+static void block_task(const void *b, long first, long last) { ck_table_in_use()->block_rows(b, first, last); }
+void ck_conv_block(const struct ck_block *block) {
+  const long h = block->second.out_h;
+  // Each piece computes the rows around it once more.
+  ck_parallel(h, chunk_of(h, 16), block_task, block);
 }
-void ck_linear(const float *in, const float *packed, float *out, int n, int in_c, int out_c, int adding) {
-  const struct linear l = {in, packed, out, in_c, out_c, adding};
-  ck_parallel(n, chunk_of(n, 96), linear_task, &l);
-}
+
+static void linear_task(const void *l, long first, long last) { ck_table_in_use()->linear_rows(l, first, last); }
+void ck_linear(const struct ck_linear *linear, int n) { ck_parallel(n, chunk_of(n, 96), linear_task, linear); }
+
+static void mlp_task(const void *m, long first, long last) { ck_table_in_use()->mlp_rows(m, first, last); }
+void ck_mlp(const struct ck_mlp *mlp, int n) { ck_parallel(n, chunk_of(n, 96), mlp_task, mlp); }
 
 static void fga_task(const void *c, long first, long last) { ck_table_in_use()->fga_rows(c, first, last); }
 void ck_fga(const struct ck_fga *fga) { ck_parallel(fga->h, chunk_of(fga->h, 1), fga_task, fga); }
 
 static void attention_task(const void *c, long first, long last) { ck_table_in_use()->attention_items(c, first, last); }
-void ck_window_attention(const struct ck_attention *a) {
-  const long items = (long)((a->h + a->window - 1) / a->window) * ((a->w + a->window - 1) / a->window) * a->heads;
-  ck_parallel(items, chunk_of(items, 1), attention_task, a);
+struct heads {
+  const struct ck_attention *attention;
+  float *packed;
+};
+static void pack_task(const void *p, long first, long last) {
+  const struct heads *h = p;
+  ck_table_in_use()->pack_heads(h->attention, h->packed, first, last);
+}
+static void global_task(const void *p, long first, long last) {
+  const struct heads *h = p;
+  ck_table_in_use()->global_items(h->attention, h->packed, first, last);
+}
+int ck_attend(const struct ck_attention *a) {
+  if (a->window > 0) {
+    const long items = (long)((a->h + a->window - 1) / a->window) * ((a->w + a->window - 1) / a->window) * a->heads;
+    ck_parallel(items, chunk_of(items, 1), attention_task, a);
+    return 0;
+  }
+  const struct heads heads = {a, ck_allocate(a->heads * ck_table_in_use()->attention_size(a))};
+  if (!heads.packed) return -1;
+  ck_parallel(a->heads, 1, pack_task, &heads);
+  const long pieces = ((long)a->h * a->w + CK_QUERIES - 1) / CK_QUERIES;
+  ck_parallel(a->heads * pieces, 1, global_task, &heads);
+  ck_free(heads.packed);
+  return 0;
+}
+
+static void window_task(const void *b, long first, long last) { ck_table_in_use()->window_blocks(b, first, last); }
+void ck_window_block(const struct ck_window_block *b) {
+  const long windows = (long)((b->h + b->window - 1) / b->window) * ((b->w + b->window - 1) / b->window);
+  ck_parallel(windows, chunk_of(windows, 1), window_task, b);
 }
 
 // The small kernels share one argument block.
@@ -177,42 +204,6 @@ static void average_pool_task(const void *p, long first, long last) {
 void ck_average_pool(const float *in, float *out, int h, int w, int c) {
   const struct arguments s = {.a = in, .out = out, .w = w, .channels = c};
   ck_parallel(h / 2, chunk_of(h / 2, 2), average_pool_task, &s);
-}
-
-static void layer_norm_task(const void *p, long first, long last) {
-  const struct arguments *s = p;
-  ck_table_in_use()->layer_norm_rows(s->a, s->b, s->c, s->out, s->channels, s->number, first, last);
-}
-void ck_layer_norm(const float *in, const float *weight, const float *bias, float *out, int n, int c, float epsilon) {
-  const struct arguments s = {.a = in, .b = weight, .c = bias, .out = out, .channels = c, .number = epsilon};
-  ck_parallel(n, chunk_of(n, 64), layer_norm_task, &s);
-}
-
-static void bias_gelu_task(const void *p, long first, long last) {
-  const struct arguments *s = p;
-  ck_table_in_use()->bias_gelu_rows(s->out, s->a, s->channels, first, last);
-}
-void ck_bias_gelu(float *x, const float *bias, int n, int c) {
-  const struct arguments s = {.a = bias, .out = x, .channels = c};
-  ck_parallel(n, chunk_of(n, 32), bias_gelu_task, &s);
-}
-
-static void bias_add_task(const void *p, long first, long last) {
-  const struct arguments *s = p;
-  ck_table_in_use()->bias_add_rows(s->a, s->b, s->out, s->channels, first, last);
-}
-void ck_bias_add(const float *in, const float *bias, float *out, int n, int c) {
-  const struct arguments s = {.a = in, .b = bias, .out = out, .channels = c};
-  ck_parallel(n, chunk_of(n, 64), bias_add_task, &s);
-}
-
-static void softmax_task(const void *p, long first, long last) {
-  const struct arguments *s = p;
-  ck_table_in_use()->softmax_rows(s->out, s->channels, s->number, first, last);
-}
-void ck_softmax(float *x, int n, int c, float scale) {
-  const struct arguments s = {.out = x, .channels = c, .number = scale};
-  ck_parallel(n, chunk_of(n, 8), softmax_task, &s);
 }
 
 static void unsure_task(const void *p, long first, long last) {

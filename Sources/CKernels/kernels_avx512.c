@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #define BLOCK1 16
 #define BLOCK2 12
 #define BLOCK3 8
+#define PAIR 1
 #define NAME(x) x##_avx512
 #include "kernels_template.h"
 #include "kernels_table.h"

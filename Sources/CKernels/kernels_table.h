@@ -1,24 +1,22 @@
-// The table of one instruction set, after kernels_template.h. CONV_ROWS and PAIR may be defined before.
-#ifndef CONV_ROWS
-#define CONV_ROWS conv_rows
-#define PAIR 1
-#endif
+// The table of one instruction set, after kernels_template.h.
 
 const struct ck_table NAME(ck_table) = {
     .vector = VECTOR,
     .max_block = MAX_BLOCK,
     .pair = PAIR,
-    .conv_rows = CONV_ROWS,
+    .conv_rows = conv_rows,
+    .block_rows = block_rows,
     .linear_rows = linear_rows,
+    .mlp_rows = mlp_rows,
     .fga_rows = fga_rows,
     .attention_items = attention_items,
+    .window_blocks = window_blocks,
+    .attention_size = attention_size,
+    .pack_heads = pack_heads,
+    .global_items = global_items,
     .upsample_rows = upsample_rows,
     .max_pool_rows = max_pool_rows,
     .average_pool_rows = average_pool_rows,
-    .layer_norm_rows = layer_norm_rows,
-    .bias_gelu_rows = bias_gelu_rows,
-    .bias_add_rows = bias_add_rows,
-    .softmax_rows = softmax_rows,
     .unsure_items = unsure_items,
     .sigmoid_plane_rows = sigmoid_plane_rows,
     .sigmoid_items = sigmoid_items,

@@ -1,13 +1,7 @@
 // The kernels, once per instruction set. Before inclusion: VECTOR (floats), MAX_BLOCK (vectors of output channels),
-// BLOCK1, BLOCK2, BLOCK3 (pixels that go with 1, 2, 3 vectors), NAME(x).
+// BLOCK1, BLOCK2, BLOCK3 (pixels that go with 1, 2, 3 vectors), PAIR (see products), NAME(x).
 
 #define INLINE static inline __attribute__((always_inline))
-#define UNUSED __attribute__((unused))
-
-// What multiplies by weights that ck_conv_pack packed; attention packs its own matrices, in float32.
-#ifndef MULTIPLY_PACKED
-#define MULTIPLY_PACKED multiply
-#endif
 typedef float vec __attribute__((ext_vector_type(VECTOR)));
 typedef float vec_at __attribute__((ext_vector_type(VECTOR), aligned(4)));
 INLINE vec load(const float *p) { return *(const vec_at *)p; }
@@ -67,9 +61,49 @@ INLINE float error_function(float x) {
 
 // ---- products ------------------------------------------------------------------------------------------------------
 
-// A run of inputs of one pixel, `length` long, times a matrix (length, block of output channels).
+// What products take of an activation: a float, or the bits of a bfloat16. PAIR elements next to each other make a word
+// of 32 bits, and one instruction multiplies a word with the words of VECTOR outputs.
+#if PAIR == 2
+typedef uint16_t element;
+typedef __m512bh words;
+INLINE words word_at(const element *in) {
+  int bits;
+  memcpy(&bits, in, sizeof bits);
+  return (words)_mm512_set1_epi32(bits);
+}
+INLINE words weights_at(const float *weights) { return (words)_mm512_loadu_ps(weights); }
+INLINE vec multiply_add(vec sum, words weights, words in) {
+  return (vec)_mm512_dpbf16_ps((__m512)sum, weights, in);
+}
+// out (count) <- in (count), to nearest, ties to even.
+static void take(const float *in, element *out, long count) {
+  long i = 0;
+  for (; i + 32 <= count; i += 32) {
+    const __m512bh both = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(in + i + 16), _mm512_loadu_ps(in + i));
+    _mm512_storeu_si512(out + i, (__m512i)both);
+  }
+  for (; i < count; i += 16) {
+    const __mmask16 mask = count - i < 16 ? (__mmask16)((1u << (count - i)) - 1) : (__mmask16)0xFFFF;
+    const __m256bh part = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, in + i));
+    _mm256_mask_storeu_epi16(out + i, mask, (__m256i)part);
+  }
+}
+#else
+typedef float element;
+typedef vec words;
+INLINE words word_at(const element *in) { return splat(*in); }
+INLINE words weights_at(const float *weights) { return load(weights); }
+INLINE vec multiply_add(vec sum, words weights, words in) { return sum + in * weights; }
+static void take(const float *in, element *out, long count) { memcpy(out, in, count * sizeof *out); }
+#endif
+
+// Scratch for `count` elements, and 0 after the end, which a last word may reach into.
+static element *element_scratch(size_t count) { return (element *)ck_scratch((count + PAIR) / PAIR + 1); }
+INLINE long words_of(long length) { return (length + PAIR - 1) / PAIR; }
+
+// A run of inputs of one pixel times a matrix (words of inputs, block of output channels).
 struct tap {
-  const float *in;
+  const element *in;
   const float *weights;
 };
 
@@ -79,9 +113,10 @@ struct target {
   long step;              // floats from pixel to pixel
   int channels;           // of the block that exist
   int relu;
+  int streams;  // out is too large for the caches, and aligned
 };
 
-// acc[p][q] = bias[q] + sum over taps and t of in[p * stride + t] * weights[t][q], in this order.
+// acc[p][q] = bias[q] + sum over taps and t of in[p * stride + t] * weights[t][q], in this order; `length` words each.
 INLINE void products(
     const struct tap *taps, int count, long offset, long length, long stride, const float *bias, const int pixels,
     const int vectors, vec *acc) {
@@ -90,23 +125,32 @@ INLINE void products(
 #pragma clang loop unroll(full)
     for (int q = 0; q < vectors; q++) acc[p * vectors + q] = load(bias + q * VECTOR);
   for (int tap = 0; tap < count; tap++) {
-    const float *in = taps[tap].in + offset;
+    const element *in = taps[tap].in + offset;
     const float *weights = taps[tap].weights;
 #pragma clang loop unroll_count(2)
     for (long t = 0; t < length; t++) {
-      vec w[3];
+      words w[3];
 #pragma clang loop unroll(full)
-      for (int q = 0; q < vectors; q++) w[q] = load(weights + q * VECTOR);
+      for (int q = 0; q < vectors; q++) w[q] = weights_at(weights + q * VECTOR);
 #pragma clang loop unroll(full)
       for (int p = 0; p < pixels; p++) {
-        vec x = splat(in[p * stride]);
+        const words x = word_at(in + p * stride);
 #pragma clang loop unroll(full)
-        for (int q = 0; q < vectors; q++) acc[p * vectors + q] += x * w[q];
+        for (int q = 0; q < vectors; q++) acc[p * vectors + q] = multiply_add(acc[p * vectors + q], w[q], x);
       }
       weights += vectors * VECTOR;
-      in++;
+      in += PAIR;
     }
   }
+}
+
+// Asks for the memory that `finish` touches, long before it does: the products in between take as long as a miss.
+INLINE void announce(const struct target *to, long pixel, const int pixels, const int vectors) {
+  if (to->residual)
+#pragma clang loop unroll(full)
+    for (int p = 0; p < pixels; p++)
+      for (int byte = 0; byte < vectors * VECTOR * 4; byte += 64)
+        __builtin_prefetch((const char *)(to->residual + (pixel + p) * to->step) + byte, 0, 3);
 }
 
 INLINE void finish(const struct target *to, long pixel, const int pixels, const int vectors, const vec *acc) {
@@ -120,7 +164,10 @@ INLINE void finish(const struct target *to, long pixel, const int pixels, const 
         vec v = acc[p * vectors + q];
         if (residual) v += load(residual + p * to->step + q * VECTOR);
         if (to->relu) v = __builtin_elementwise_max(v, splat(0));
-        store(out + p * to->step + q * VECTOR, v);
+        if (to->streams)
+          __builtin_nontemporal_store(v, (vec *)(out + p * to->step + q * VECTOR));
+        else
+          store(out + p * to->step + q * VECTOR, v);
       }
     return;
   }
@@ -145,11 +192,14 @@ INLINE void finish(const struct target *to, long pixel, const int pixels, const 
       const struct tap *taps, int count, long offset, long length, long stride, const float *bias,                   \
       const struct target *to, long pixel) {                                                                         \
     vec acc[PIXELS * VECTORS];                                                                                       \
+    announce(to, pixel, PIXELS, VECTORS);                                                                            \
     switch (stride) {                                                                                                \
       case 16: products(taps, count, offset, length, 16, bias, PIXELS, VECTORS, acc); break;                         \
       case 32: products(taps, count, offset, length, 32, bias, PIXELS, VECTORS, acc); break;                         \
       case 48: products(taps, count, offset, length, 48, bias, PIXELS, VECTORS, acc); break;                         \
       case 64: products(taps, count, offset, length, 64, bias, PIXELS, VECTORS, acc); break;                         \
+      case 80: products(taps, count, offset, length, 80, bias, PIXELS, VECTORS, acc); break;                         \
+      case 96: products(taps, count, offset, length, 96, bias, PIXELS, VECTORS, acc); break;                         \
       default: products(taps, count, offset, length, stride, bias, PIXELS, VECTORS, acc); break;                     \
     }                                                                                                                \
     finish(to, pixel, PIXELS, VECTORS, acc);                                                                         \
@@ -189,10 +239,10 @@ static void run(
   }
 }
 
-// out (pixels, channels) <- (adding ? out : 0) + in (pixels, length) times packed (bias, then blocks (length, vectors)).
+// out (pixels, channels) <- residual (or 0) + in (pixels, words) times packed (bias, then blocks (words, vectors)).
 static void multiply(
-    const float *in, long stride, long length, const float *packed, int channels, float *out, long step, long pixels,
-    int adding) {
+    const element *in, long stride, long length, const float *packed, int channels, const float *residual, float *out,
+    long pixels) {
   const int total = (channels + VECTOR - 1) / VECTOR;
   const float *weights = packed + total * VECTOR;
   for (int first = 0; first < total;) {
@@ -200,247 +250,127 @@ static void multiply(
     const int rest = channels - first * VECTOR;
     const struct tap tap = {in, weights};
     const struct target to = {
-        out + first * VECTOR, adding ? out + first * VECTOR : NULL, step,
-        rest < vectors * VECTOR ? rest : vectors * VECTOR, 0};
+        out + first * VECTOR, residual ? residual + first * VECTOR : NULL, channels,
+        rest < vectors * VECTOR ? rest : vectors * VECTOR, 0, 0};
     run(&tap, 1, length, stride, packed + first * VECTOR, vectors, &to, pixels);
     weights += length * vectors * VECTOR;
     first += vectors;
   }
 }
 
-// ---- convolution ---------------------------------------------------------------------------------------------------
+// Distance between pixels of `length` words: one that `block` knows as a constant, where there is one.
+INLINE long stride_of(long length) { return (length * PAIR + 15) / 16 * 16; }
 
-// Pixels at the left and right edge go through a copy with zeros around; the others are read in place.
-enum { EDGE = 16, MAX_TAPS = 21 };
+enum { CHUNK = 96 };  // pixels that are taken at a time: whole blocks of 16, 12 and 8
 
-struct region {
-  long first, pixels;
-  const float *in[MAX_TAPS];
-};
+// ---- linear layers -------------------------------------------------------------------------------------------------
 
-// Columns [from, from + columns) of a row, zeros outside.
-static void copy_columns(const float *row, long width, long channels, long from, long columns, float *out) {
-  const long before = from < 0 ? (-from < columns ? -from : columns) : 0;
-  long inside = width - (from + before);
-  inside = inside < 0 ? 0 : inside;
-  inside = inside < columns - before ? inside : columns - before;
-  memset(out, 0, before * channels * sizeof(float));
-  if (inside > 0) memcpy(out + before * channels, row + (from + before) * channels, inside * channels * sizeof(float));
-  memset(out + (before + inside) * channels, 0, (columns - before - inside) * channels * sizeof(float));
-}
-
-static UNUSED void conv_rows(const struct ck_conv *c, long first_row, long last_row) {
-  const long channels = c->in_c, pad = c->k / 2, length = c->k * channels, stride = c->stride * channels;
-  const long copy = ((2 * EDGE - 1 + pad) * c->stride + c->k) * channels;
-  float *scratch = ck_scratch(2 * MAX_TAPS * copy);
-  const int total = (c->out_c + VECTOR - 1) / VECTOR;
-
-  // Interior: pixels whose taps are all inside, in whole steps of EDGE.
-  struct region regions[3];
-  const long safe = c->in_w + pad >= c->k ? (c->in_w + pad - c->k) / c->stride + 1 : 0;
-  const long left = pad == 0 ? 0 : (c->out_w < EDGE ? c->out_w : EDGE);
-  long inner = safe > left ? (pad == 0 ? safe - left : (safe - left) / EDGE * EDGE) : 0;
-  inner = inner < c->out_w - left ? inner : c->out_w - left;
-  regions[0].first = 0, regions[0].pixels = left;
-  regions[1].first = left, regions[1].pixels = inner;
-  regions[2].first = left + inner, regions[2].pixels = c->out_w - left - inner;
-
-  for (long y = first_row; y < last_row; y++) {
-    int count = 0, which[MAX_TAPS];
-    for (int z = 0; z < c->planes; z++) {
-      if (!c->in[z]) continue;
-      for (int dy = 0; dy < c->k; dy++) {
-        const long row = y * c->stride + dy - pad;
-        if (row < 0 || row >= c->in_h) continue;
-        const float *in = c->in[z] + row * c->in_w * channels;
-        for (int r = 0; r < 3; r++) {
-          if (regions[r].pixels == 0) continue;
-          const long from = regions[r].first * c->stride - pad;
-          if (r == 1) {
-            regions[r].in[count] = in + from * channels;
-          } else {
-            float *to = scratch + (2 * count + r / 2) * copy;
-            copy_columns(in, c->in_w, channels, from, (regions[r].pixels - 1) * c->stride + c->k, to);
-            regions[r].in[count] = to;
-          }
-        }
-        which[count++] = z * c->k + dy;
-      }
-    }
-    const float *weights = c->packed + total * VECTOR;
-    for (int first = 0; first < total;) {
-      const int vectors = ck_block(total - first, MAX_BLOCK);
-      const int rest = c->out_c - first * VECTOR;
-      for (int r = 0; r < 3; r++) {
-        if (regions[r].pixels == 0) continue;
-        struct tap taps[MAX_TAPS];
-        for (int i = 0; i < count; i++)
-          taps[i] = (struct tap){regions[r].in[i], weights + which[i] * length * vectors * VECTOR};
-        const long at = (y * c->out_w + regions[r].first) * c->out_c + first * VECTOR;
-        const struct target to = {
-            c->out + at, c->residual ? c->residual + at : NULL, c->out_c,
-            rest < vectors * VECTOR ? rest : vectors * VECTOR, c->relu};
-        run(taps, count, length, stride, c->packed + first * VECTOR, vectors, &to, regions[r].pixels);
-      }
-      weights += c->planes * c->k * length * vectors * VECTOR;
-      first += vectors;
-    }
-  }
-  ck_free(scratch);
-}
-
-// ---- attention -----------------------------------------------------------------------------------------------------
-
-static void fga_rows(const struct ck_fga *a, long first, long last) {
-  enum { CHUNK = 64 };
-  const int in_c = a->f + a->g + 1, out_c = a->q + 2 * a->f;
-  float *both = ck_scratch((size_t)CHUNK * (in_c + out_c));
-  float *mixed = both + (size_t)CHUNK * in_c;
-  for (long y = first; y < last; y++) {
-    for (long x = 0; x < a->w; x += CHUNK) {
-      const long n = a->w - x < CHUNK ? a->w - x : CHUNK, at = y * a->w + x;
-      for (long p = 0; p < n; p++) {
-        memcpy(both + p * in_c, a->fine + (at + p) * a->f, a->f * sizeof(float));
-        memcpy(both + p * in_c + a->f, a->guide + (at + p) * a->g, a->g * sizeof(float));
-        both[p * in_c + in_c - 1] = a->unsure[at + p];
-      }
-      MULTIPLY_PACKED(both, in_c, in_c, a->packed, out_c, mixed, out_c, n, 0);
-      for (long p = 0; p < n; p++) {
-        const float *query = mixed + p * out_c, *channel = query + a->q, *value = channel + a->f;
-        float gate = a->gate_bias;
-        for (int i = 0; i < a->q; i++) gate += (query[i] > 0 ? query[i] : 0) * a->gate[i];
-        gate = logistic(gate);
-        const float *fine = a->fine + (at + p) * a->f;
-        float *out = a->out + (at + p) * a->f;
-        for (int i = 0; i < a->f; i++) out[i] = fine[i] + a->gamma[i] * gate * logistic(channel[i]) * value[i];
-      }
-    }
-  }
-  ck_free(both);
-}
-
-static void softmax_row(float *x, int n, float scale) {
-  float top = x[0];
-  for (int i = 1; i < n; i++) top = x[i] > top ? x[i] : top;
-  for (int i = 0; i < n; i++) x[i] = exponential((x[i] - top) * scale);
+// out (c) <- LayerNorm of x (c).
+INLINE void norm_row(const float *x, const float *weight, const float *bias, float *restrict out, int c, float epsilon) {
   vec partial = splat(0);
   int i = 0;
-  for (; i + VECTOR <= n; i += VECTOR) partial += load(x + i);
+  for (; i + VECTOR <= c; i += VECTOR) partial += load(x + i);
   float total = sum(partial);
-  for (; i < n; i++) total += x[i];
-  const float factor = 1.0f / total;
-  for (i = 0; i < n; i++) x[i] *= factor;
+  for (; i < c; i++) total += x[i];
+  const float mean = total / (float)c;
+  partial = splat(0);
+  for (i = 0; i + VECTOR <= c; i += VECTOR) {
+    const vec centred = load(x + i) - splat(mean);
+    partial += centred * centred;
+  }
+  total = sum(partial);
+  for (; i < c; i++) total += (x[i] - mean) * (x[i] - mean);
+  const float factor = 1.0f / sqrtf(total / (float)c + epsilon);
+  for (i = 0; i < c; i++) out[i] = (x[i] - mean) * factor * weight[i] + bias[i];
 }
 
-// packed <- (rows, columns) matrix whose element (r, c) is at(r, c) = from[r * row_step + c * column_step]; no bias.
-static void pack_matrix(const float *from, long row_step, long column_step, int rows, int columns, float *packed) {
-  const int total = (columns + VECTOR - 1) / VECTOR;
-  memset(packed, 0, (size_t)(rows + 1) * total * VECTOR * sizeof(float));
-  float *weights = packed + total * VECTOR;
-  for (int first = 0; first < total;) {
-    const int vectors = ck_block(total - first, MAX_BLOCK);
-    const int from_column = first * VECTOR;
-    const int n = columns - from_column < vectors * VECTOR ? columns - from_column : vectors * VECTOR;
-    for (int r = 0; r < rows; r++)
-      for (int c = 0; c < n; c++)
-        weights[(long)r * vectors * VECTOR + c] = from[r * row_step + (from_column + c) * column_step];
-    weights += (long)rows * vectors * VECTOR;
-    first += vectors;
+// taken (n, stride) <- the rows of in (n, c), normalised if there are weights for that. row: c floats.
+static void take_rows(
+    const float *in, long n, int c, const float *weight, const float *bias, float *row, element *taken, long stride) {
+  for (long p = 0; p < n; p++) {
+    if (weight) norm_row(in + p * c, weight, bias, row, c, CK_EPSILON);
+    take(weight ? row : in + p * c, taken + p * stride, c);
   }
 }
 
-// One (window, head) after the other.
-static void attention_items(const struct ck_attention *a, long first, long last) {
-  const int size = a->window, tokens = size * size, d = a->d, dim = a->heads * d;
-  const int rows = (a->h + size - 1) / size, columns = (a->w + size - 1) / size;
-  const int padded = (tokens + VECTOR - 1) / VECTOR * VECTOR, wide = (d + VECTOR - 1) / VECTOR * VECTOR;
-  const size_t plain = (size_t)tokens * d;
-  const size_t packed = (size_t)(d + 1) * padded + (size_t)(tokens + 1) * wide;
-  float *scratch = ck_scratch(4 * plain + packed + (size_t)tokens * tokens);
-  float *q = scratch, *k = q + plain, *v = k + plain, *mixed = v + plain;
-  float *keys = mixed + plain, *values = keys + (size_t)(d + 1) * padded;
-  float *scores = values + (size_t)(tokens + 1) * wide;
-  const float scale = 1.0f / sqrtf((float)d);
-  const int step = a->pooled ? 2 : 1, out_h = a->h / step, out_w = a->w / step, out_size = size / step;
-  (void)rows;
-  for (long item = first; item < last; item++) {
-    const int head = (int)(item % a->heads);
-    const int top = (int)(item / a->heads / columns) * size, left = (int)(item / a->heads % columns) * size;
-    const float *bias = a->bias + head * d;
-    for (int t = 0; t < tokens; t++) {
-      const int y = top + t / size, x = left + t % size;
-      const float *qkv = a->qkv + ((long)y * a->w + x) * 3 * dim + head * d;
-      const int inside = y < a->h && x < a->w;
-      for (int i = 0; i < d; i++) {
-        q[t * d + i] = bias[i] + (inside ? qkv[i] : 0);
-        k[t * d + i] = bias[dim + i] + (inside ? qkv[dim + i] : 0);
-        v[t * d + i] = bias[2 * dim + i] + (inside ? qkv[2 * dim + i] : 0);
-      }
+static void linear_rows(const struct ck_linear *l, long first, long last) {
+  const long length = words_of(l->in_c), stride = stride_of(length);
+  element *taken = element_scratch(CHUNK * stride);
+  memset(taken, 0, CHUNK * stride * sizeof *taken);
+  float *row = ck_scratch(l->in_c);
+  for (long at = first; at < last; at += CHUNK) {
+    const long n = last - at < CHUNK ? last - at : CHUNK;
+    take_rows(l->in + at * l->in_c, n, l->in_c, l->norm_weight, l->norm_bias, row, taken, stride);
+    multiply(
+        taken, stride, length, l->packed, l->out_c, l->residual ? l->residual + at * l->out_c : NULL,
+        l->out + at * l->out_c, n);
+  }
+  ck_free((float *)taken);
+  ck_free(row);
+}
+
+INLINE float gelu(float x) { return 0.5f * x * (1.0f + error_function(x * 0.70710678f)); }
+
+static void mlp_rows(const struct ck_mlp *m, long first, long last) {
+  const long length = words_of(m->c), stride = stride_of(length);
+  const long inner = words_of(m->hidden), inner_stride = stride_of(inner);
+  // So many that the hidden layer stays in the cache of a core.
+  long some = CHUNK;
+  while (some > 24 && some * m->hidden > 80000) some /= 2;
+  element *taken = element_scratch(some * stride), *hidden = element_scratch(some * inner_stride);
+  memset(taken, 0, some * stride * sizeof *taken);
+  memset(hidden, 0, some * inner_stride * sizeof *hidden);
+  float *row = ck_scratch(m->c), *wide = ck_scratch(some * m->hidden);
+  for (long at = first; at < last; at += some) {
+    const long n = last - at < some ? last - at : some;
+    const float *in = m->in + at * m->c;
+    take_rows(in, n, m->c, m->norm_weight, m->norm_bias, row, taken, stride);
+    multiply(taken, stride, length, m->packed_hidden, m->hidden, NULL, wide, n);
+    for (long i = 0; i < n * m->hidden; i++) wide[i] = gelu(wide[i]);
+    take_rows(wide, n, m->hidden, NULL, NULL, NULL, hidden, inner_stride);
+    multiply(hidden, inner_stride, inner, m->packed_back, m->c, in, m->out + at * m->c, n);
+  }
+  ck_free((float *)taken);
+  ck_free((float *)hidden);
+  ck_free(row);
+  ck_free(wide);
+}
+
+// ---- resampling ----------------------------------------------------------------------------------------------------
+
+// Row y of the bilinear double of in (h, w, c), half-pixel centres, + skip (2w, c) or NULL, then relu. blend: w * c.
+static void double_row(
+    const float *in, const float *skip, float *out, float *blend, int h, int w, int c, int relu, long y) {
+  const long width = (long)w * c;
+  // Even rows lie a quarter above the centre of y / 2, odd ones a quarter below.
+  const long near = y / 2, other = y % 2 ? (near + 1 < h ? near + 1 : near) : (near > 0 ? near - 1 : 0);
+  const float *a = in + near * width, *b = in + other * width;
+  for (long i = 0; i < width; i++) blend[i] = 0.75f * a[i] + 0.25f * b[i];
+  for (long x = 0; x < 2 * w; x++) {
+    const long near_x = x / 2;
+    const long other_x = x % 2 ? (near_x + 1 < w ? near_x + 1 : near_x) : (near_x > 0 ? near_x - 1 : 0);
+    const float *l = blend + near_x * c, *r = blend + other_x * c;
+    const float *s = skip ? skip + x * c : NULL;
+    float *restrict o = out + x * c;
+    int i = 0;
+    for (; i + VECTOR <= c; i += VECTOR) {
+      vec v = splat(0.75f) * load(l + i) + splat(0.25f) * load(r + i);
+      if (s) v += load(s + i);
+      store(o + i, relu ? __builtin_elementwise_max(v, splat(0)) : v);
     }
-    const int queries = out_size * out_size;
-    if (a->pooled)
-      for (int t = 0; t < queries; t++) {
-        const float *from = q + (t / out_size * 2 * size + t % out_size * 2) * d;
-        // In place: token t lies before the four it is made of, or is the first of them.
-        for (int i = 0; i < d; i++) {
-          const float upper = from[i] > from[d + i] ? from[i] : from[d + i];
-          const float lower = from[size * d + i] > from[size * d + d + i] ? from[size * d + i] : from[size * d + d + i];
-          q[t * d + i] = upper > lower ? upper : lower;
-        }
-      }
-    pack_matrix(k, 1, d, d, tokens, keys);
-    pack_matrix(v, d, 1, tokens, d, values);
-    multiply(q, d, d, keys, tokens, scores, tokens, queries, 0);
-    for (int t = 0; t < queries; t++) softmax_row(scores + (long)t * tokens, tokens, scale);
-    multiply(scores, tokens, tokens, values, d, mixed, d, queries, 0);
-    for (int t = 0; t < queries; t++) {
-      const int y = top / step + t / out_size, x = left / step + t % out_size;
-      if (y < out_h && x < out_w)
-        memcpy(a->out + ((long)y * out_w + x) * dim + head * d, mixed + t * d, d * sizeof(float));
+    for (; i < c; i++) {
+      const float v = 0.75f * l[i] + 0.25f * r[i] + (s ? s[i] : 0);
+      o[i] = relu && !(v > 0) ? 0 : v;
     }
   }
-  ck_free(scratch);
 }
-
-static void softmax_rows(float *x, int c, float scale, long first, long last) {
-  for (long r = first; r < last; r++) softmax_row(x + r * c, c, scale);
-}
-
-// ---- the rest ------------------------------------------------------------------------------------------------------
 
 static void upsample_rows(
     const float *in, const float *skip, float *out, int h, int w, int c, int relu, long first, long last) {
   const long width = (long)w * c;
   float *blend = ck_scratch(width);
-  for (long y = first; y < last; y++) {
-    // Even rows lie a quarter above the centre of y / 2, odd ones a quarter below.
-    const long near = y / 2, other = y % 2 ? (near + 1 < h ? near + 1 : near) : (near > 0 ? near - 1 : 0);
-    const float *a = in + near * width, *b = in + other * width;
-    for (long i = 0; i < width; i++) blend[i] = 0.75f * a[i] + 0.25f * b[i];
-    float *to = out + y * 2 * width;
-    const float *add = skip ? skip + y * 2 * width : NULL;
-    for (long x = 0; x < 2 * w; x++) {
-      const long near_x = x / 2;
-      const long other_x = x % 2 ? (near_x + 1 < w ? near_x + 1 : near_x) : (near_x > 0 ? near_x - 1 : 0);
-      const float *l = blend + near_x * c, *r = blend + other_x * c;
-      float *restrict o = to + x * c;
-      if (add) {
-        const float *s = add + x * c;
-        if (relu)
-          for (int i = 0; i < c; i++) {
-            const float v = 0.75f * l[i] + 0.25f * r[i] + s[i];
-            o[i] = v > 0 ? v : 0;
-          }
-        else
-          for (int i = 0; i < c; i++) o[i] = 0.75f * l[i] + 0.25f * r[i] + s[i];
-      } else {
-        for (int i = 0; i < c; i++) {
-          const float v = 0.75f * l[i] + 0.25f * r[i];
-          o[i] = relu && !(v > 0) ? 0 : v;
-        }
-      }
-    }
-  }
+  for (long y = first; y < last; y++)
+    double_row(in, skip ? skip + y * 2 * width : NULL, out + y * 2 * width, blend, h, w, c, relu, y);
   ck_free(blend);
 }
 
@@ -465,44 +395,424 @@ static void average_pool_rows(const float *in, float *out, int w, int c, long fi
     }
 }
 
-static void layer_norm_rows(
-    const float *in, const float *weight, const float *bias, float *out, int c, float epsilon, long first, long last) {
-  for (long r = first; r < last; r++) {
-    const float *x = in + r * c;
-    float *restrict o = out + r * c;
-    vec partial = splat(0);
-    int i = 0;
-    for (; i + VECTOR <= c; i += VECTOR) partial += load(x + i);
-    float total = sum(partial);
-    for (; i < c; i++) total += x[i];
-    const float mean = total / (float)c;
-    partial = splat(0);
-    for (i = 0; i + VECTOR <= c; i += VECTOR) {
-      const vec centred = load(x + i) - splat(mean);
-      partial += centred * centred;
-    }
-    total = sum(partial);
-    for (; i < c; i++) total += (x[i] - mean) * (x[i] - mean);
-    const float factor = 1.0f / sqrtf(total / (float)c + epsilon);
-    for (i = 0; i < c; i++) o[i] = (x[i] - mean) * factor * weight[i] + bias[i];
+// ---- convolution ---------------------------------------------------------------------------------------------------
+
+enum { MAX_TAPS = 21 };
+
+// The rows that a convolution's taps see: of every plane the last k, with zeros at both ends, as products take them.
+// Each is made once for all the output rows and taps it serves.
+struct rows {
+  element *taken;  // (planes, k, size)
+  long size;       // elements of a row
+  long ready;      // rows below this one are there
+  float *buffer;   // a row that is computed, and what that needs
+};
+
+static long padded_width(const struct ck_conv *c) { return (c->out_w - 1L) * c->stride + c->k; }
+
+static struct rows make_rows(const struct ck_conv *c, long first_output) {
+  struct rows rows;
+  rows.size = (padded_width(c) * c->in_c + PAIR + 31) / 32 * 32;
+  rows.taken = element_scratch((size_t)c->planes * c->k * rows.size);
+  rows.buffer = c->form == CK_PLAIN ? NULL : ck_scratch(2L * c->in_w * c->in_c);
+  rows.ready = first_output * c->stride - c->k / 2;
+  if (rows.ready < 0) rows.ready = 0;
+  return rows;
+}
+
+static void free_rows(struct rows *rows) {
+  ck_free((float *)rows->taken);
+  ck_free(rows->buffer);
+}
+
+// Row `y` of a plane, as the convolution's input.
+static const float *input_row(const struct ck_conv *c, int plane, long y, float *buffer) {
+  const long width = (long)c->in_w * c->in_c;
+  const float *in = c->in[plane];
+  switch (c->form) {
+    case CK_POOLED: max_pool_rows(in + 4 * y * width, buffer, 2 * c->in_w, c->in_c, 0, 1); return buffer;
+    case CK_DOUBLED:
+      double_row(
+          in, c->skip ? c->skip + y * width : NULL, buffer, buffer + width, c->in_h / 2, c->in_w / 2, c->in_c, 1, y);
+      return buffer;
+    default: return in + y * width;
   }
 }
 
-static void bias_gelu_rows(float *x, const float *bias, int c, long first, long last) {
-  for (long r = first; r < last; r++) {
-    float *restrict row = x + r * c;
-    for (int i = 0; i < c; i++) {
-      const float v = row[i] + bias[i];
-      row[i] = 0.5f * v * (1.0f + error_function(v * 0.70710678f));
+static void pad_row(const struct ck_conv *c, const float *row, element *out) {
+  const long channels = c->in_c, pad = c->k / 2, width = padded_width(c);
+  const long inside = c->in_w < width - pad ? c->in_w : width - pad;
+  memset(out, 0, pad * channels * sizeof *out);
+  take(row, out + pad * channels, inside * channels);
+  memset(out + (pad + inside) * channels, 0, ((width - pad - inside) * channels + PAIR) * sizeof *out);
+}
+
+static element *row_place(const struct ck_conv *c, const struct rows *rows, int plane, long y) {
+  return rows->taken + (plane * c->k + y % c->k) * rows->size;
+}
+
+// Makes the rows that output row `y` needs and that are not there.
+static void fill_rows(const struct ck_conv *c, struct rows *rows, long y) {
+  const long top = y * c->stride - c->k / 2;
+  const long end = top + c->k < c->in_h ? top + c->k : c->in_h;
+  if (rows->ready < top) rows->ready = top;
+  for (; rows->ready < end; rows->ready++)
+    for (int z = 0; z < c->planes; z++)
+      if (c->in[z])
+        pad_row(c, input_row(c, z, rows->ready, rows->buffer), row_place(c, rows, z, rows->ready));
+}
+
+// Output row `y` from rows that are there. `present`: planes that count.
+static void conv_row(
+    const struct ck_conv *c, const struct rows *rows, const int *present, long y, const float *residual, float *out,
+    int streams) {
+  const long length = words_of(c->k * c->in_c), top = y * c->stride - c->k / 2;
+  const long end = top + c->k < c->in_h ? top + c->k : c->in_h;
+  const int total = (c->out_c + VECTOR - 1) / VECTOR;
+  int count = 0, which[MAX_TAPS];
+  struct tap taps[MAX_TAPS];
+  for (int z = 0; z < c->planes; z++) {
+    if (!present[z]) continue;
+    for (long row = top < 0 ? 0 : top; row < end; row++) {
+      taps[count].in = row_place(c, rows, z, row);
+      which[count++] = z * c->k + (int)(row - top);
     }
+  }
+  const float *weights = c->packed + total * VECTOR;
+  for (int first = 0; first < total;) {
+    const int vectors = ck_block(total - first, MAX_BLOCK), rest = c->out_c - first * VECTOR;
+    for (int i = 0; i < count; i++) taps[i].weights = weights + which[i] * length * vectors * VECTOR;
+    const struct target to = {
+        out + first * VECTOR, residual ? residual + first * VECTOR : NULL, c->out_c,
+        rest < vectors * VECTOR ? rest : vectors * VECTOR, c->relu, streams};
+    run(taps, count, length, c->stride * c->in_c, c->packed + first * VECTOR, vectors, &to, c->out_w);
+    weights += c->planes * c->k * length * vectors * VECTOR;
+    first += vectors;
   }
 }
 
-static void bias_add_rows(const float *in, const float *bias, float *out, int c, long first, long last) {
-  for (long r = first; r < last; r++) {
-    for (int i = 0; i < c; i++) out[r * c + i] = in[r * c + i] + bias[i];
+// Whether a map is written past the caches: it is larger than they are, and whole vectors are stored.
+static int streams(const float *out, long h, long w, long channels) {
+  return h * w * channels >= 4L << 20 && channels % VECTOR == 0 && (uintptr_t)out % sizeof(vec) == 0;
+}
+
+// What was streamed is seen by whoever is told that the work is done.
+INLINE void drain(int streaming) {
+  if (streaming) atomic_thread_fence(memory_order_seq_cst);
+}
+
+static void conv_rows(const struct ck_conv *c, long first, long last) {
+  struct rows rows = make_rows(c, first);
+  const long width = (long)c->out_w * c->out_c;
+  const int present[3] = {c->in[0] != NULL, c->in[1] != NULL, c->in[2] != NULL};
+  const int streaming = streams(c->out, c->out_h, c->out_w, c->out_c);
+  for (long y = first; y < last; y++) {
+    fill_rows(c, &rows, y);
+    conv_row(c, &rows, present, y, c->residual ? c->residual + y * width : NULL, c->out + y * width, streaming);
+  }
+  drain(streaming);
+  free_rows(&rows);
+}
+
+// The rows of the first convolution are those of the second as soon as they are there: the map between is never
+// whole in memory.
+static void block_rows(const struct ck_block *b, long first, long last) {
+  const struct ck_conv *c0 = &b->first, *c1 = &b->second;
+  const long width = (long)c1->out_w * c1->out_c, h = c1->out_h, reach = c1->k / 2;
+  const int one[3] = {1, 0, 0};
+  long ready = first > reach ? first - reach : 0;  // rows of the first below this one are there
+  struct rows outer = make_rows(c0, ready), inner = make_rows(c1, first);
+  // The floats of the first's rows, for the residual; and a row of the second, if it is not kept.
+  float *between = ck_scratch((reach + 2) * width), *kept = between + (reach + 1) * width;
+  const int streaming = c1->out && !b->head && streams(c1->out, h, c1->out_w, c1->out_c);
+  for (long y = first; y < last; y++) {
+    for (; ready <= y + reach && ready < h; ready++) {
+      float *row = between + ready % (reach + 1) * width;
+      fill_rows(c0, &outer, ready);
+      conv_row(c0, &outer, one, ready, NULL, row, 0);
+      pad_row(c1, row, row_place(c1, &inner, 0, ready));
+    }
+    float *out = c1->out ? c1->out + y * width : kept;
+    conv_row(c1, &inner, one, y, between + y % (reach + 1) * width, out, streaming);
+    if (b->head) {
+      const struct ck_linear head = {
+          .in = out, .packed = b->head_packed, .out = b->head + y * c1->out_w * b->head_c, .in_c = c1->out_c,
+          .out_c = b->head_c};
+      linear_rows(&head, 0, c1->out_w);
+    }
+  }
+  drain(streaming);
+  ck_free(between);
+  free_rows(&outer);
+  free_rows(&inner);
+}
+
+// ---- attention -----------------------------------------------------------------------------------------------------
+
+static void fga_rows(const struct ck_fga *a, long first, long last) {
+  const int in_c = a->f + a->g + 1, out_c = a->q + 2 * a->f;
+  const long length = words_of(in_c), stride = stride_of(length);
+  element *both = element_scratch(CHUNK * stride);
+  memset(both, 0, CHUNK * stride * sizeof *both);
+  float *mixed = ck_scratch((size_t)CHUNK * (out_c + 1)), *gates = mixed + (size_t)CHUNK * out_c;
+  for (long at = first * a->w; at < last * a->w; at += CHUNK) {
+    const long n = last * a->w - at < CHUNK ? last * a->w - at : CHUNK;
+    for (long p = 0; p < n; p++) {
+      element *row = both + p * stride;
+      take(a->fine + (at + p) * a->f, row, a->f);
+      take(a->guide + (at + p) * a->g, row + a->f, a->g);
+      take(a->unsure + at + p, row + a->f + a->g, 1);
+    }
+    multiply(both, stride, length, a->packed, out_c, NULL, mixed, n);
+    for (long p = 0; p < n; p++) {
+      const float *query = mixed + p * out_c;
+      vec partial = splat(0);
+      int i = 0;
+      for (; i + VECTOR <= a->q; i += VECTOR)
+        partial += __builtin_elementwise_max(load(query + i), splat(0)) * load(a->gate + i);
+      float gate = a->gate_bias + sum(partial);
+      for (; i < a->q; i++) gate += (query[i] > 0 ? query[i] : 0) * a->gate[i];
+      gates[p] = gate;
+    }
+    for (long p = 0; p < n; p++) gates[p] = logistic(gates[p]);
+    for (long p = 0; p < n; p++) {
+      const float *channel = mixed + p * out_c + a->q, *value = channel + a->f;
+      const float *fine = a->fine + (at + p) * a->f, gate = gates[p];
+      float *restrict out = a->out + (at + p) * a->f;
+      for (int i = 0; i < a->f; i++) out[i] = fine[i] + a->gamma[i] * gate * logistic(channel[i]) * value[i];
+    }
+  }
+  ck_free((float *)both);
+  ck_free(mixed);
+}
+
+static void softmax_row(float *x, int n, float scale) {
+  float top = x[0];
+  int i = 0;
+  if (n >= VECTOR) {
+    vec tops = load(x);
+    for (i = VECTOR; i + VECTOR <= n; i += VECTOR) tops = __builtin_elementwise_max(tops, load(x + i));
+    for (int lane = 0; lane < VECTOR; lane++) top = tops[lane] > top ? tops[lane] : top;
+  }
+  for (; i < n; i++) top = x[i] > top ? x[i] : top;
+  for (i = 0; i < n; i++) x[i] = exponential((x[i] - top) * scale);
+  vec partial = splat(0);
+  for (i = 0; i + VECTOR <= n; i += VECTOR) partial += load(x + i);
+  float total = sum(partial);
+  for (; i < n; i++) total += x[i];
+  const float factor = 1.0f / total;
+  for (i = 0; i < n; i++) x[i] *= factor;
+}
+
+// packed <- no bias, then the matrix (words, outputs) whose column o is row o of from (outputs, words).
+static void pack_rows(const element *from, long stride, long length, int outputs, float *packed) {
+  const int total = (outputs + VECTOR - 1) / VECTOR;
+  memset(packed, 0, (length + 1) * total * VECTOR * sizeof(float));
+  float *to = packed + total * VECTOR;
+  for (int first = 0; first < total;) {
+    const int vectors = ck_block(total - first, MAX_BLOCK), width = vectors * VECTOR;
+    for (int o = 0; o < width && first * VECTOR + o < outputs; o++) {
+      const element *row = from + (first * VECTOR + o) * stride;
+      for (long w = 0; w < length; w++) memcpy(to + w * width + o, row + w * PAIR, sizeof *to);
+    }
+    to += length * width;
+    first += vectors;
   }
 }
+
+// packed <- no bias, then the matrix from (rows, outputs), PAIR rows to a word; rows beyond the last are there and 0.
+static void pack_columns(const element *from, long stride, int rows, int outputs, float *packed) {
+  const int total = (outputs + VECTOR - 1) / VECTOR;
+  const long length = words_of(rows);
+  memset(packed, 0, (length + 1) * total * VECTOR * sizeof(float));
+  float *to = packed + total * VECTOR;
+  for (int first = 0; first < total;) {
+    const int vectors = ck_block(total - first, MAX_BLOCK), rest = outputs - first * VECTOR;
+    const int n = rest < vectors * VECTOR ? rest : vectors * VECTOR;
+    for (long w = 0; w < length; w++, to += vectors * VECTOR) {
+      element *restrict word = (element *)to;
+      for (int half = 0; half < PAIR; half++) {
+        const element *row = from + (w * PAIR + half) * stride + first * VECTOR;
+        for (int o = 0; o < n; o++) word[o * PAIR + half] = row[o];
+      }
+    }
+    first += vectors;
+  }
+}
+
+// A token's query (part 0), key (1) or value (2); outside the section, the bias that such a token has.
+INLINE const float *token(const struct ck_attention *a, int part, int head, int y, int x) {
+  const long dim = (long)a->heads * a->d, at = part * dim + (long)head * a->d;
+  return y < a->h && x < a->w ? a->qkv + ((long)y * a->w + x) * 3 * dim + at : a->bias + at;
+}
+
+// What attention to `tokens` tokens works on.
+struct attention {
+  int tokens, d;
+  long channels, stride;       // words of a token; elements from token to token
+  long places, score_stride;   // the same of a query's scores
+  size_t keys, values;         // floats of the packed matrices
+};
+
+static struct attention attention_of(const struct ck_attention *a, int tokens) {
+  struct attention s = {.tokens = tokens, .d = a->d, .channels = words_of(a->d), .places = words_of(tokens)};
+  s.stride = stride_of(s.channels), s.score_stride = stride_of(s.places);
+  s.keys = (size_t)(s.channels + 1) * ((tokens + VECTOR - 1) / VECTOR * VECTOR);
+  s.values = (size_t)(s.places + 1) * ((a->d + VECTOR - 1) / VECTOR * VECTOR);
+  return s;
+}
+
+// mixed (count, d) <- softmax(queries * keys) * values. scores: (count, tokens); likely: its elements, 0 at the ends.
+static void attend(
+    const struct attention *s, const element *queries, int count, const float *keys, const float *values, float *scores,
+    element *likely, float *mixed) {
+  multiply(queries, s->stride, s->channels, keys, s->tokens, NULL, scores, count);
+  for (int t = 0; t < count; t++) {
+    float *row = scores + (long)t * s->tokens;
+    softmax_row(row, s->tokens, 1.0f / sqrtf((float)s->d));
+    take(row, likely + t * s->score_stride, s->tokens);
+  }
+  multiply(likely, s->score_stride, s->places, values, s->d, NULL, mixed, count);
+}
+
+// One (window, head) after the other.
+static void attention_items(const struct ck_attention *a, long first, long last) {
+  const int size = a->window, tokens = size * size, d = a->d, dim = a->heads * d;
+  const int columns = (a->w + size - 1) / size;
+  const struct attention s = attention_of(a, tokens);
+  // Whole words: the last one's second half is 0.
+  element *taken = element_scratch((tokens + PAIR) * s.stride), *likely = element_scratch(tokens * s.score_stride);
+  memset(taken, 0, (tokens + PAIR) * s.stride * sizeof *taken);
+  memset(likely, 0, tokens * s.score_stride * sizeof *likely);
+  float *scores = ck_scratch((size_t)tokens * (tokens + d) + d), *mixed = scores + (size_t)tokens * tokens;
+  float *query = mixed + (size_t)tokens * d, *keys = ck_scratch(s.keys), *values = ck_scratch(s.values);
+  const int step = a->pooled ? 2 : 1, out_h = a->h / step, out_w = a->w / step, out_size = size / step;
+  for (long item = first; item < last; item++) {
+    const int head = (int)(item % a->heads);
+    const int top = (int)(item / a->heads / columns) * size, left = (int)(item / a->heads % columns) * size;
+    for (int part = 1; part < 3; part++) {
+      for (int t = 0; t < tokens; t++)
+        take(token(a, part, head, top + t / size, left + t % size), taken + t * s.stride, d);
+      if (part == 1) pack_rows(taken, s.stride, s.channels, tokens, keys);
+      if (part == 2) pack_columns(taken, s.stride, tokens, d, values);
+    }
+    const int queries = out_size * out_size;
+    for (int t = 0; t < queries; t++) {
+      const int y = top + t / out_size * step, x = left + t % out_size * step;
+      const float *from = token(a, 0, head, y, x);
+      if (a->pooled) {
+        const float *right = token(a, 0, head, y, x + 1);
+        const float *under = token(a, 0, head, y + 1, x), *last_one = token(a, 0, head, y + 1, x + 1);
+        for (int i = 0; i < d; i++) {
+          const float upper = from[i] > right[i] ? from[i] : right[i];
+          const float lower = under[i] > last_one[i] ? under[i] : last_one[i];
+          query[i] = upper > lower ? upper : lower;
+        }
+        from = query;
+      }
+      take(from, taken + t * s.stride, d);
+    }
+    attend(&s, taken, queries, keys, values, scores, likely, mixed);
+    for (int t = 0; t < queries; t++) {
+      const int y = top / step + t / out_size, x = left / step + t % out_size;
+      if (y < out_h && x < out_w)
+        memcpy(a->out + ((long)y * out_w + x) * dim + head * d, mixed + t * d, d * sizeof(float));
+    }
+  }
+  ck_free((float *)taken);
+  ck_free((float *)likely);
+  ck_free(scores);
+  ck_free(keys);
+  ck_free(values);
+}
+
+static void window_blocks(const struct ck_window_block *b, long first, long last) {
+  const int size = b->window, dim = b->heads * b->d, columns = (b->w + size - 1) / size, step = b->pooled ? 2 : 1;
+  const size_t most = (size_t)size * size;
+  float *tokens = ck_scratch(most * (b->c + 6 * (size_t)dim));
+  float *qkv = tokens + most * b->c, *mixed = qkv + most * 3 * dim, *wide = mixed + most * dim, *x = wide + most * dim;
+  struct ck_linear normed = {
+      .in = tokens, .norm_weight = b->norm_weight, .norm_bias = b->norm_bias, .packed = b->packed_qkv, .out = qkv,
+      .in_c = b->c, .out_c = 3 * dim};
+  struct ck_linear shortcut = normed;
+  shortcut.packed = b->packed_shortcut, shortcut.out = wide, shortcut.out_c = dim;
+  struct ck_mlp mlp = b->mlp;
+  mlp.in = mlp.out = x;
+  for (long item = first; item < last; item++) {
+    const int top = (int)(item / columns) * size, left = (int)(item % columns) * size;
+    const int rows = b->h - top < size ? b->h - top : size, across = b->w - left < size ? b->w - left : size;
+    const int out_rows = rows / step, out_across = across / step, out_w = b->w / step;
+    for (int y = 0; y < rows; y++)
+      memcpy(tokens + (size_t)y * across * b->c, b->in + ((long)(top + y) * b->w + left) * b->c,
+             (size_t)across * b->c * sizeof *tokens);
+    linear_rows(&normed, 0, (long)rows * across);
+    const struct ck_attention attention = {
+        .qkv = qkv, .bias = b->qkv_bias, .out = mixed, .h = rows, .w = across, .heads = b->heads, .d = b->d,
+        .window = size, .pooled = b->pooled};
+    attention_items(&attention, 0, b->heads);
+    struct ck_linear projection = {
+        .in = mixed, .packed = b->packed_projection, .residual = tokens, .out = x, .in_c = dim, .out_c = dim};
+    if (b->packed_shortcut) {
+      linear_rows(&shortcut, 0, (long)rows * across);
+      if (b->pooled) max_pool_rows(wide, qkv, across, dim, 0, out_rows);
+      projection.residual = b->pooled ? qkv : wide;
+    }
+    linear_rows(&projection, 0, (long)out_rows * out_across);
+    mlp_rows(&mlp, 0, (long)out_rows * out_across);
+    for (int y = 0; y < out_rows; y++)
+      memcpy(b->out + ((long)(top / step + y) * out_w + left / step) * dim, x + (size_t)y * out_across * dim,
+             (size_t)out_across * dim * sizeof *x);
+  }
+  ck_free(tokens);
+}
+
+static size_t attention_size(const struct ck_attention *a) {
+  const struct attention s = attention_of(a, a->h * a->w);
+  return s.keys + s.values;
+}
+
+// Keys and values of the heads [first, last), for attention of every token to every token.
+static void pack_heads(const struct ck_attention *a, float *packed, long first, long last) {
+  const int tokens = a->h * a->w;
+  const struct attention s = attention_of(a, tokens);
+  element *taken = element_scratch((tokens + PAIR) * s.stride);
+  memset(taken, 0, (tokens + PAIR) * s.stride * sizeof *taken);
+  for (long head = first; head < last; head++) {
+    float *keys = packed + head * (s.keys + s.values);
+    for (int part = 1; part < 3; part++) {
+      for (int t = 0; t < tokens; t++) take(token(a, part, (int)head, 0, 0) + 3L * a->heads * a->d * t, taken + t * s.stride, a->d);
+      if (part == 1) pack_rows(taken, s.stride, s.channels, tokens, keys);
+      if (part == 2) pack_columns(taken, s.stride, tokens, a->d, keys + s.keys);
+    }
+  }
+  ck_free((float *)taken);
+}
+
+// Of every head, CK_QUERIES tokens at a time.
+static void global_items(const struct ck_attention *a, const float *packed, long first, long last) {
+  const int tokens = a->h * a->w, d = a->d, dim = a->heads * d;
+  const long pieces = (tokens + CK_QUERIES - 1) / CK_QUERIES;
+  const struct attention s = attention_of(a, tokens);
+  element *taken = element_scratch(CK_QUERIES * s.stride), *likely = element_scratch(CK_QUERIES * s.score_stride);
+  memset(taken, 0, CK_QUERIES * s.stride * sizeof *taken);
+  memset(likely, 0, CK_QUERIES * s.score_stride * sizeof *likely);
+  float *scores = ck_scratch((size_t)CK_QUERIES * (tokens + d)), *mixed = scores + (size_t)CK_QUERIES * tokens;
+  for (long item = first; item < last; item++) {
+    const int head = (int)(item / pieces), from = (int)(item % pieces) * CK_QUERIES;
+    const int count = tokens - from < CK_QUERIES ? tokens - from : CK_QUERIES;
+    const float *keys = packed + head * (s.keys + s.values);
+    for (int t = 0; t < count; t++)
+      take(a->qkv + (from + t) * 3L * dim + head * d, taken + t * s.stride, d);
+    attend(&s, taken, count, keys, keys + s.keys, scores, likely, mixed);
+    for (int t = 0; t < count; t++)
+      memcpy(a->out + (long)(from + t) * dim + head * d, mixed + t * d, d * sizeof(float));
+  }
+  ck_free((float *)taken);
+  ck_free((float *)likely);
+  ck_free(scores);
+}
+
+// ---- the rest ------------------------------------------------------------------------------------------------------
 
 static void unsure_items(const float *logits, float *out, int c, long first, long last) {
   for (long p = first; p < last; p++) {
@@ -520,9 +830,4 @@ static void sigmoid_plane_rows(
 
 static void sigmoid_items(float *x, long first, long last) {
   for (long i = first; i < last; i++) x[i] = logistic(x[i]);
-}
-
-static void linear_rows(
-    const float *in, const float *packed, float *out, int in_c, int out_c, int adding, long first, long last) {
-  MULTIPLY_PACKED(in + first * in_c, in_c, in_c, packed, out_c, out + first * out_c, out_c, last - first, adding);
 }

@@ -7,22 +7,25 @@ struct ck_table {
   int max_block;  // vectors of output channels in a block
   int pair;       // inputs that are packed into 32 bits: 1 (float32) or 2 (bfloat16)
   void (*conv_rows)(const struct ck_conv *, long first, long last);
-  void (*linear_rows)(
-      const float *, const float *packed, float *, int in_c, int out_c, int adding, long first, long last);
+  void (*block_rows)(const struct ck_block *, long first, long last);
+  void (*linear_rows)(const struct ck_linear *, long first, long last);
+  void (*mlp_rows)(const struct ck_mlp *, long first, long last);
   void (*fga_rows)(const struct ck_fga *, long first, long last);
   void (*attention_items)(const struct ck_attention *, long first, long last);
+  void (*window_blocks)(const struct ck_window_block *, long first, long last);
+  size_t (*attention_size)(const struct ck_attention *);  // floats that pack_heads writes for a head
+  void (*pack_heads)(const struct ck_attention *, float *packed, long first, long last);
+  void (*global_items)(const struct ck_attention *, const float *packed, long first, long last);
   void (*upsample_rows)(const float *, const float *, float *, int h, int w, int c, int relu, long first, long last);
   void (*max_pool_rows)(const float *, float *, int w, int c, long first, long last);
   void (*average_pool_rows)(const float *, float *, int w, int c, long first, long last);
-  void (*layer_norm_rows)(
-      const float *, const float *, const float *, float *, int c, float epsilon, long first, long last);
-  void (*bias_gelu_rows)(float *, const float *, int c, long first, long last);
-  void (*bias_add_rows)(const float *, const float *, float *, int c, long first, long last);
-  void (*softmax_rows)(float *, int c, float scale, long first, long last);
   void (*unsure_items)(const float *, float *, int c, long first, long last);
   void (*sigmoid_plane_rows)(const float *, int w, int c, int channel, float *, int ow, long first, long last);
   void (*sigmoid_items)(float *, long first, long last);
 };
+
+#define CK_EPSILON 1e-6f  // of LayerNorm
+enum { CK_QUERIES = 32 };  // queries that attend to all tokens at a time
 
 extern const struct ck_table ck_table_baseline;
 #if defined(__x86_64__)

@@ -74,16 +74,23 @@ public protocol AffinityStage: AnyObject {
   var fingerprint: String { get }
   /// Bytes the program may use in all, the stage and the section at hand included. MUST not change any result.
   func limitMemory(to bytes: Int)
+  /// Bytes of that limit which the stage leaves to sections under way, when sections have this size; 0 where it must have
+  /// all, nil where it does not know. Safe from any thread.
+  func memoryLeft(height: Int, width: Int) -> Int?
   /// A folder and bytes on its disk that the stage may use while it lives. MUST not change any result.
   /// - Throws: `StageError` when there is no writing to it.
   func useScratch(directory: String, bytes: Int) throws(StageError)
+  /// Multiply-adds done so far, for people who watch the cost; 0 from a stage that does not count.
+  var operationsDone: Int { get }
   /// Affinities of `stack[index]`. `stack` holds at least the sections within the context radius that exist.
   func affinities(of index: Int, in stack: [StackSection]) throws -> AffinitySection
 }
 
 extension AffinityStage {
   public func limitMemory(to bytes: Int) {}
+  public func memoryLeft(height: Int, width: Int) -> Int? { nil }
   public func useScratch(directory: String, bytes: Int) throws(StageError) {}
+  public var operationsDone: Int { 0 }
 }
 
 /// `affinities -> fragments`, one section. Labels in raster order of first pixels.

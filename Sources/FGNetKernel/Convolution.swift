@@ -38,39 +38,61 @@ final class Convolution {
   /// out (ceil(h / stride), ceil(w / stride), outputs) <- relu(convolution(planes of (h, w, inputs)) + residual).
   /// - Parameter stack: the planes below, at and above; nil is a section that the stack does not have.
   func callAsFunction(_ stack: [Tensor?], residual: Tensor? = nil, relu: Bool = false) throws(KernelError) -> Tensor {
-    let centre = stack[planes / 2]
-    guard stack.count == planes, let centre, centre.channels == inputs else {
-      preconditionFailure("\(key) takes \(planes) planes of \(inputs) channels")
-    }
+    try self(stack.map { $0.map(Source.plain) }, residual: residual, relu: relu)
+  }
+
+  func callAsFunction(_ input: Tensor, residual: Tensor? = nil, relu: Bool = false) throws(KernelError) -> Tensor {
+    try self(.plain(input), residual: residual, relu: relu)
+  }
+
+  func callAsFunction(_ input: Source, residual: Tensor? = nil, relu: Bool = false) throws(KernelError) -> Tensor {
+    try self([input], residual: residual, relu: relu)
+  }
+
+  private func callAsFunction(_ stack: [Source?], residual: Tensor?, relu: Bool) throws(KernelError) -> Tensor {
+    guard stack.count == planes, let centre = stack[planes / 2] else { preconditionFailure("\(key): no section") }
     let out = try Tensor((centre.height + stride - 1) / stride, (centre.width + stride - 1) / stride, outputs)
     if meter.traces {
       // A trace shows the convolution itself.
       run(stack, centre, nil, false, out)
       meter.report(key, out)
     }
-    meter.measure("\(key) \(description(out))", out.count * inputs * k * k * stack.count { $0 != nil }) {
+    meter.measure("\(key) \(description(out))", operations(out, planes: stack.count { $0 != nil })) {
       run(stack, centre, residual, relu, out)
     }
     return out
   }
 
-  func callAsFunction(_ input: Tensor, residual: Tensor? = nil, relu: Bool = false) throws(KernelError) -> Tensor {
-    try self([input], residual: residual, relu: relu)
-  }
+  /// Multiply-adds for a map of the size of `out`.
+  func operations(_ out: Tensor, planes: Int) -> Int { out.pixels * outputs * inputs * k * k * planes }
 
   private func description(_ out: Tensor) -> String {
     "\(planes)x\(k)x\(k) \(inputs)->\(outputs) at \(out.height)x\(out.width)" + (stride > 1 ? " stride \(stride)" : "")
   }
 
-  private func run(_ stack: [Tensor?], _ centre: Tensor, _ residual: Tensor?, _ relu: Bool, _ out: Tensor) {
-    func plane(_ index: Int) -> UnsafePointer<Float>? {
-      index < stack.count ? stack[index].map { UnsafePointer($0.data) } : nil
+  private func run(_ stack: [Source?], _ centre: Source, _ residual: Tensor?, _ relu: Bool, _ out: Tensor) {
+    withExtendedLifetime((stack, residual, out)) {
+      var call = call(on: centre, relu: relu)
+      func plane(_ index: Int) -> UnsafePointer<Float>? {
+        index < stack.count ? stack[index].map { UnsafePointer($0.map.data) } : nil
+      }
+      call.in = (plane(0), plane(1), plane(2))
+      call.residual = residual.map { UnsafePointer($0.data) }
+      call.out = out.data
+      ck_conv(&call)
     }
-    var call = ck_conv(
-      in: (plane(0), plane(1), plane(2)), packed: packed.data, residual: residual.map { UnsafePointer($0.data) },
-      out: out.data, planes: Int32(planes), k: Int32(k), stride: Int32(stride), in_h: Int32(centre.height),
-      in_w: Int32(centre.width), in_c: Int32(inputs), out_h: Int32(out.height), out_w: Int32(out.width),
-      out_c: Int32(outputs), relu: relu ? 1 : 0)
-    withExtendedLifetime((stack, residual)) { ck_conv(&call) }
   }
+
+  /// The kernel's arguments for one plane, without residual and output. The caller keeps the tensors alive.
+  func call(on source: Source, relu: Bool) -> ck_conv {
+    precondition(source.channels == inputs, "\(key) takes \(inputs) channels")
+    return ck_conv(
+      in: (UnsafePointer(source.map.data), nil, nil), form: Int32(source.form.rawValue),
+      skip: source.skip.map { UnsafePointer($0.data) }, packed: packed.data, residual: nil, out: nil,
+      planes: Int32(planes), k: Int32(k), stride: Int32(stride), in_h: Int32(source.height), in_w: Int32(source.width),
+      in_c: Int32(inputs), out_h: Int32((source.height + stride - 1) / stride),
+      out_w: Int32((source.width + stride - 1) / stride), out_c: Int32(outputs), relu: relu ? 1 : 0)
+  }
+  /// The weights as the kernel takes them; valid while the convolution is.
+  var packedWeights: UnsafePointer<Float> { UnsafePointer(packed.data) }
 }

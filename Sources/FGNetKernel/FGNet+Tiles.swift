@@ -32,6 +32,16 @@ extension FGNet {
     throw .overBudget(height: height, width: width, bytes: need, budget: budget.bytes, byTiles: false)
   }
 
+  /// Bytes of the budget that sections of that size, evaluated as a whole, leave; 0 where they are evaluated by tiles, nil
+  /// without a budget. Safe from any thread, but for changes of the budget.
+  public func memoryLeft(height: Int, width: Int) -> Int? {
+    guard let budget else { return nil }
+    let pixels = padded(PixelWindow(height: height, width: width)).pixels
+    let model = MemoryModel(architecture, below: contextRadius, above: contextRadius, streaming: true)
+    let left = budget.bytes - model.bytes(MemoryModel.Extent(inner: pixels, outer: pixels))
+    return left < budget.besideWhole * height * width ? 0 : left
+  }
+
   /// Bytes that sections of that size need as a whole, what is beside them included; nil without a budget.
   private func wholeNeed(_ size: PixelWindow) -> Int? {
     guard let budget else { return nil }

@@ -1,15 +1,11 @@
 internal import CKernels
 
-/// A fully connected layer over rows. The bias is added by the caller, who can mostly do it on the way.
+/// A fully connected layer over rows, in one pass: LayerNorm before it, bias and residual after it.
 final class Linear {
-  private let key: String
+  let key: String
   let inputs: Int
   let outputs: Int
-  /// As OpenBLAS takes it, or packed.
-  private let weight: Tensor
-  /// Our own kernel multiplies; OpenBLAS 0.3 has none for bfloat16 that takes float32.
-  private let isPacked: Bool
-  let bias: [Float]
+  private let packed: Tensor
   private let meter: Meter
 
   init(_ key: String, _ weights: Weights, _ meter: Meter) throws(KernelError) {
@@ -18,49 +14,80 @@ final class Linear {
     let shape = weights.shape("\(key).weight")
     outputs = shape[0]
     inputs = shape[1]
-    let values = try weights("\(key).weight")
-    isPacked = ck_isa() == Int32(CK_AVX512_BF16.rawValue)
-    if isPacked {
-      let (o, i) = (Int32(outputs), Int32(inputs))
-      weight = try Tensor(1, 1, ck_conv_packed_size(o, i, 1, 1))
-      ck_conv_pack(values, nil, o, i, 1, 1, weight.data)
-    } else {
-      weight = try Tensor(1, outputs, inputs, values)
-    }
-    bias = try weights("\(key).bias")
+    let (o, i) = (Int32(outputs), Int32(inputs))
+    packed = try Tensor(1, 1, ck_conv_packed_size(o, i, 1, 1))
+    ck_conv_pack(try weights("\(key).weight"), try weights("\(key).bias"), o, i, 1, 1, packed.data)
   }
 
-  /// Rows [outRow...] of out (n, outputs) <- (adding ? out : 0) + rows [row...] of input (n, inputs) * weight; no bias.
-  func run(
-    _ input: Tensor, from row: Int = 0, rows: Int, into out: Tensor, at outRow: Int = 0, adding: Bool = false
-  ) {
-    precondition(row + rows <= input.count / inputs && outRow + rows <= out.count / outputs)
-    meter.measure("\(key) \(inputs)->\(outputs) of \(rows)", rows * inputs * outputs) {
-      let (from, to) = (input.data + row * inputs, out.data + outRow * outputs)
-      if isPacked {
-        ck_linear(from, weight.data, to, Int32(rows), Int32(inputs), Int32(outputs), adding ? 1 : 0)
-      } else {
-        multiply(
-          from, inputs, weight.data, inputs, transposed: true, to, outputs, m: rows, n: outputs, k: inputs,
-          beta: adding ? 1 : 0)
+  /// (h, w, outputs) <- (h, w, inputs), through `norm` first, plus `residual` (h, w, outputs).
+  func callAsFunction(_ input: Tensor, norm: LayerNorm? = nil, residual: Tensor? = nil) throws(KernelError) -> Tensor {
+    precondition(input.channels == inputs && (residual.map { $0.channels == outputs } ?? true))
+    let out = try Tensor(input.height, input.width, outputs)
+    meter.measure("\(key) \(inputs)->\(outputs) of \(out.pixels)", out.pixels * inputs * outputs) {
+      withExtendedLifetime((input, norm, residual)) {
+        var call = ck_linear(
+          in: input.data, norm_weight: norm?.weight, norm_bias: norm?.bias, packed: packed.data,
+          residual: residual.map { UnsafePointer($0.data) }, out: out.data, in_c: Int32(inputs), out_c: Int32(outputs))
+        ck_linear(&call, Int32(out.pixels))
       }
     }
+    return out
+  }
+
+  /// The weights as the kernels take them; valid while the layer is.
+  var packedWeights: UnsafePointer<Float> { UnsafePointer(packed.data) }
+}
+
+/// LayerNorm over channels, epsilon 1e-6; computed on the way into a linear layer.
+final class LayerNorm {
+  private let values: Tensor
+  private let channels: Int
+  /// (channels), valid while the object is.
+  var weight: UnsafePointer<Float> { UnsafePointer(values.data) }
+  var bias: UnsafePointer<Float> { UnsafePointer(values.data + channels) }
+
+  init(_ key: String, _ weights: Weights) throws(KernelError) {
+    let weight = try weights("\(key).weight")
+    channels = weight.count
+    values = try Tensor(1, 2, channels, weight + weights("\(key).bias"))
   }
 }
 
-/// LayerNorm over channels, epsilon 1e-6.
-struct LayerNorm {
-  private let weight: [Float]
-  private let bias: [Float]
+/// The second half of a transformer block: x + back(gelu(hidden(norm(x)))).
+final class MLP {
+  private let norm: LayerNorm
+  private let hidden: Linear
+  private let back: Linear
+  private let meter: Meter
 
-  init(_ key: String, _ weights: Weights) throws(KernelError) {
-    weight = try weights("\(key).weight")
-    bias = try weights("\(key).bias")
+  init(_ key: String, norm: LayerNorm, _ weights: Weights, _ meter: Meter) throws(KernelError) {
+    self.norm = norm
+    self.meter = meter
+    hidden = try Linear("\(key).layers.0", weights, meter)
+    back = try Linear("\(key).layers.1", weights, meter)
   }
 
-  func callAsFunction(_ input: Tensor) throws(KernelError) -> Tensor {
-    let out = try Tensor(input.height, input.width, input.channels)
-    ck_layer_norm(input.data, weight, bias, out.data, Int32(input.pixels), Int32(input.channels), 1e-6)
-    return out
+  /// x (h, w, c), in place.
+  func update(_ x: Tensor) {
+    precondition(x.channels == hidden.inputs)
+    let what = "\(hidden.key) \(hidden.inputs)->\(hidden.outputs)->\(back.outputs) of \(x.pixels)"
+    meter.measure(what, operations(rows: x.pixels)) {
+      withExtendedLifetime((self, x)) {
+        var call = call
+        call.in = UnsafePointer(x.data)
+        call.out = x.data
+        ck_mlp(&call, Int32(x.pixels))
+      }
+    }
+  }
+
+  func operations(rows: Int) -> Int { 2 * rows * hidden.inputs * hidden.outputs }
+
+  /// The kernel's arguments but input and output; valid while the object is.
+  var call: ck_mlp {
+    precondition(hidden.outputs == back.inputs && back.outputs == hidden.inputs)
+    return ck_mlp(
+      in: nil, norm_weight: norm.weight, norm_bias: norm.bias, packed_hidden: hidden.packedWeights,
+      packed_back: back.packedWeights, out: nil, c: Int32(hidden.inputs), hidden: Int32(hidden.outputs))
   }
 }

@@ -15,8 +15,8 @@ final class Modules {
     var convolutions: [String: Convolution] = [:]
     for key in [
       "coarse.lateral4", "coarse.lateral8", "coarse.lateral16", "coarse.lateral32", "coarse.red2", "coarse.red4",
-      "coarse.red8", "coarse.red16", "coarse.conv2", "coarse.head", "fge.stem", "fge.conv1", "refined.red1",
-      "refined.red2", "refined.red4", "refined.head",
+      "coarse.red8", "coarse.red16", "coarse.conv2", "coarse.head", "refined.red1", "refined.red2", "refined.red4",
+      "refined.head",
     ] {
       convolutions[key] = try Convolution(key, weights, meter)
     }
@@ -28,6 +28,8 @@ final class Modules {
     ] {
       blocks[key] = try ResidualBlock(key, weights, meter)
     }
+    // The same shape under other names.
+    blocks["fge.1"] = try ResidualBlock("F_1", "fge.stem", "fge.conv1", weights, meter)
     self.blocks = blocks
     attention = [
       try FeatureGuidedAttention("fga.2", weights, meter), try FeatureGuidedAttention("fga.4", weights, meter),
@@ -88,23 +90,18 @@ final class Modules {
   }
 
   /// relu(up(red(x)) + lateral(t)).
-  private func join(_ red: String, _ x: Tensor, _ lateral: String, _ t: Tensor) throws(KernelError) -> Tensor {
-    try upsample(convolution(red)(x), adding: convolution(lateral)(t))
+  private func join(_ red: String, _ x: Tensor, _ lateral: String, _ t: Tensor) throws(KernelError) -> Source {
+    .doubled(try convolution(red)(x), adding: try convolution(lateral)(t))
   }
 
-  private func fine1(_ image: Tensor) throws(KernelError) -> Tensor {
-    let stem = try convolution("fge.stem")(image, relu: true)
-    let out = try convolution("fge.conv1")(stem, residual: stem, relu: true)
-    meter.report("F_1", out)
-    return out
-  }
+  private func fine1(_ image: Tensor) throws(KernelError) -> Tensor { try block("fge.1")(.plain(image)) }
 
   private func guide4(_ g8: Tensor, _ lateral: Tensor) throws(KernelError) -> Tensor {
-    try block("coarse.rs4")(upsample(convolution("coarse.red4")(g8), adding: lateral))
+    try block("coarse.rs4")(.doubled(convolution("coarse.red4")(g8), adding: lateral))
   }
 
   private func guide2(_ g4: Tensor) throws(KernelError) -> Tensor {
-    let out = try convolution("coarse.conv2")(upsample(convolution("coarse.red2")(g4)), relu: true)
+    let out = try convolution("coarse.conv2")(.doubled(convolution("coarse.red2")(g4)), relu: true)
     meter.report("G_2", out)
     return out
   }
@@ -125,7 +122,7 @@ final class Modules {
   }
 
   private func encode(_ key: String, _ finer: Tensor) throws(KernelError) -> Tensor {
-    try block(key).first(maximumPool(finer))
+    try block(key).first(.pooled(finer))
   }
 
   private func fine(
@@ -135,14 +132,13 @@ final class Modules {
   }
 
   private func mix(_ stride: Int, _ coarser: Tensor, _ skip: Tensor) throws(KernelError) -> Tensor {
-    let joined = try upsample(convolution("refined.red\(stride)")(coarser), adding: skip)
-    return try block("refined.rs\(stride)").first(joined)
+    try block("refined.rs\(stride)").first(.doubled(convolution("refined.red\(stride)")(coarser), adding: skip))
   }
 
   private func output(_ stack: [Tensor?], _ fine1: Tensor) throws(KernelError) -> Tensor {
     let d2 = try block("refined.rs2").second(stack)
-    let d1 = try block("refined.rs1")(upsample(convolution("refined.red1")(d2), adding: fine1))
-    let logits = try convolution("refined.head")(d1)
+    let logits = try block("refined.rs1")(
+      .doubled(convolution("refined.red1")(d2), adding: fine1), head: convolution("refined.head"))
     if meter.traces {
       let full = try Tensor(logits.height, logits.width, logits.channels, logits.array())
       ck_sigmoid(full.data, Int32(full.count))

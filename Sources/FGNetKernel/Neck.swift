@@ -1,5 +1,3 @@
-internal import CKernels
-
 /// The feature pyramid of SAM2's image encoder. Ports sam2/modeling/backbones/image_encoder.py (FpnNeck) @2b90b9f.
 final class Neck {
   private let shape: ImageEncoderArchitecture.Neck
@@ -20,10 +18,7 @@ final class Neck {
     precondition(levels.count == convolutions.count)
     var outputs: [Tensor] = []
     for (convolution, level) in zip(convolutions, (0..<levels.count).reversed()) {
-      let input = levels[level]
-      let out = try Tensor(input.height, input.width, shape.dModel)
-      convolution.run(input, rows: out.pixels, into: out)
-      ck_bias_add(out.data, convolution.bias, out.data, Int32(out.pixels), Int32(out.channels))
+      let out = try convolution(levels[level])
       if let coarser = outputs.first, shape.fpnTopDownLevels.contains(level) { add(repeated: coarser, to: out) }
       meter.report("neck.\(4 << level)", out)
       outputs.insert(out, at: 0)

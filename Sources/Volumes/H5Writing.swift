@@ -73,7 +73,7 @@ struct H5Writer {
     return try H5ID(H5Gcreate2(place, name, chdf5_default(), creation.raw, chdf5_default()), context)
   }
 
-  /// Makes a dataset, compressed and checksummed when it holds anything.
+  /// Makes a dataset, compressed (with zlib's checksum in every chunk) when it holds anything. It is to be filled by `write`.
   func dataset(_ name: String, _ element: H5Element, _ shape: [Int], chunk: [Int]) throws(VolumeError) -> H5ID {
     let dimensions = shape.map { hsize_t($0) }
     let space = try H5ID(H5Screate_simple(Int32(shape.count), dimensions, nil), context)
@@ -84,7 +84,6 @@ struct H5Writer {
       try context.check(H5Pset_chunk(creation.raw, Int32(sides.count), sides))
       if element.bytes > 1 { try context.check(H5Pset_shuffle(creation.raw)) }
       try context.check(H5Pset_deflate(creation.raw, 1))
-      try context.check(H5Pset_fletcher32(creation.raw))
     }
     return try H5ID(
       H5Dcreate2(place, name, element.type, space.raw, chdf5_default(), creation.raw, chdf5_default()), context)
@@ -97,24 +96,25 @@ struct H5Writer {
     precondition(MemoryLayout<T>.stride == element.bytes && shape.reduce(1, *) == values.count)
     let made = try dataset(name, element, shape, chunk: chunk)
     if values.isEmpty { return }
-    let status = values.withUnsafeBytes {
-      H5Dwrite(made.raw, element.type, chdf5_all(), chdf5_all(), chdf5_default(), $0.baseAddress)
-    }
-    try context.check(status)
+    try writeBox(made.raw, offset: shape.map { _ in 0 }, shape, values)
   }
 
-  /// Writes plane `index` of a three-dimensional dataset.
+  /// Writes plane `index` of a three-dimensional dataset whose chunks are one plane high.
   func writePlane<T: BitwiseCopyable>(
     _ index: Int, of dataset: hid_t, _ element: H5Element, height: Int, width: Int, _ values: [T]
   ) throws(VolumeError) {
     precondition(MemoryLayout<T>.stride == element.bytes && values.count == height * width)
-    let target = try H5ID(H5Dget_space(dataset), context)
-    let size: [hsize_t] = [1, hsize_t(height), hsize_t(width)]
-    try context.check(H5Sselect_hyperslab(target.raw, H5S_SELECT_SET, [hsize_t(index), 0, 0], nil, size, nil))
-    let memory = try H5ID(H5Screate_simple(3, size, nil), context)
+    try writeBox(dataset, offset: [index, 0, 0], [1, height, width], values)
+  }
+
+  /// Writes whole chunks.
+  private func writeBox<T: BitwiseCopyable>(
+    _ dataset: hid_t, offset: [Int], _ size: [Int], _ values: [T]
+  ) throws(VolumeError) {
     let status = values.withUnsafeBytes {
-      H5Dwrite(dataset, element.type, memory.raw, target.raw, chdf5_default(), $0.baseAddress)
+      cvolumes_h5_write_box(dataset, offset.map { hsize_t($0) }, size.map { hsize_t($0) }, $0.baseAddress)
     }
+    guard status != -2 else { throw .unwritable(path: context.path, reason: "there is no memory to pack it") }
     try context.check(status)
   }
 

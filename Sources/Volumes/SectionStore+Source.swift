@@ -30,7 +30,7 @@ extension SectionStore {
   ) throws(VolumeError) {
     let pixels = image.pixels
     let shift = UInt16(image.bitDepth - 8)
-    let bytes = pixels.storage.map { UInt8(truncatingIfNeeded: $0 >> shift) }
+    let bytes = pixels.storage.map { UInt8(truncatingIfNeeded: $0 &>> shift) }
     try write(
       SectionProducts(
         z: z, image: Plane(height: pixels.height, width: pixels.width, storage: bytes),

@@ -253,6 +253,22 @@ import Testing
     #expect(try stack.record.membership(volume: stack.volume, z: 1, asOf: before?.id).count == 2)
   }
 
+  /// Nothing was analysed: the planner knows as little of the tables as in a new volume.
+  @Test func aCommitReadsTheRowsOfItsNeighboursOnly() throws {
+    let stack = try TestVolume()
+    func add(_ z: SectionNumber) throws {
+      try stack.receive(z, bytes: Int(z) + 1)
+      let edges = z == 0 ? [] : (1...14).map { join(id(z - 1, $0), id(z, $0)) }
+      try stack.record.commitFinal(volume: stack.volume, run: stack.run, [commit(z, 14, edges)])
+    }
+    func rowsRead() throws -> [Int64] { try ["fragment", "segment"].map(stack.rowsRead) }
+    for z in 0..<60 as Range<SectionNumber> { try add(z) }
+    let before = try rowsRead()
+    try add(60)
+    let read = zip(try rowsRead(), before).map { $0 - $1 }
+    #expect(read.allSatisfy { $0 < 100 }, "\(read) rows of fragment and segment, of 840 and 14")
+  }
+
   @Test func mistakesAreNamedAndLeaveNothing() throws {
     let stack = try twoColumns()
     let tables = try stack.finalTables()

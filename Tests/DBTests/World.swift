@@ -139,6 +139,16 @@ final class TestVolume {
     return result
   }
 
+  /// Rows of the table that were read so far, by whatever plan.
+  func rowsRead(of table: String) throws -> Int64 {
+    // What a session counted is handed in when it becomes idle, but not often unless it is told to.
+    try database.connection.execute("select pg_stat_force_next_flush()")
+    return try database.connection.execute(
+      "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_user_tables where relname = $1",
+      [.text(table)]
+    ).int(0, 0)
+  }
+
   static func dictionary(_ rows: QueryResult) throws -> [FragmentID: SegmentID] {
     var result: [FragmentID: SegmentID] = [:]
     for row in 0..<rows.count {

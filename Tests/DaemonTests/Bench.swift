@@ -62,15 +62,17 @@ final class Bench {
 
   /// Runs a daemon over groups of files: each group is offered when the work on the one before is done. At the end the volume
   /// is finished, if wanted, and all work done.
+  /// - Parameter prepare: changes the daemon before it opens.
   func run(
     _ groups: [[OfferedFile]], missing: [SectionNumber] = [], finish: Bool = true,
-    prepare: (VolumePipeline) -> Void = { _ in }
+    prepare: (DaemonCore) throws -> Void = { _ in }
   ) throws {
     let inbox = Inbox()
     let core = try DaemonCore(configuration: configuration, inbox: inbox, log: .silent)
+    core.shortestPause = 0.01
+    try prepare(core)
     try core.open()
     defer { core.close() }
-    prepare(core.pipelines[0])
     for group in groups {
       inbox.offer(group)
       try core.run { true }

@@ -1,6 +1,7 @@
 import Domain
 import Foundation
 import Plugins
+import Synchronization
 import Testing
 import Volumes
 
@@ -16,7 +17,11 @@ import Volumes
       bench.configuration.scratchLimit = scratch
       // The tail is shown first, then settled.
       try bench.run([(0..<3).map { try bench.write($0) }, [try bench.write(3)]]) {
-        if let large { $0.stages.largePixels = large }
+        $0.adjust = { set in
+          var set = set
+          if let large { set.largePixels = large }
+          return set
+        }
       }
       #expect(try bench.query("select count(*)::text from fgnet.section where state = 'final'") == "4")
       #expect(try bench.query("select count(*)::text from fgnet.lineage_event where event = 'settled'") != "0")
@@ -26,6 +31,48 @@ import Volumes
     for scratch in [0, 1 << 30] {
       #expect(try state(limit: FGNetAffinityStage.reserve + 110 << 20, large: 1, scratch: scratch) == expected)
     }
+  }
+
+  /// Counts the pieces of work that are done at a time, of all kinds.
+  private final class Counted: Executor {
+    private let inner: any Executor
+    private let counts = Mutex((now: 0, most: 0))
+    init(_ inner: any Executor) { self.inner = inner }
+    var most: Int { counts.withLock { $0.most } }
+    func hasRoom(for kind: WorkKind) -> Bool { inner.hasRoom(for: kind) }
+    func submit(_ kind: WorkKind, _ work: @escaping @Sendable () -> Void) {
+      inner.submit(kind) { [self] in
+        counts.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+        work()
+        counts.withLock { $0.now -= 1 }
+      }
+    }
+    func close() { inner.close() }
+  }
+
+  /// Whether by tiles or only part by part: nothing goes on beside a large section's work.
+  @Test(arguments: [(FGNetAffinityStage.reserve + 110 << 20, Int.max), (4 << 30, 1)])
+  func stagesOfLargeSectionsDoNotOverlap(limit: Int, large: Int) throws {
+    let bench = try Bench(size: 300)
+    bench.configuration.memoryLimit = limit
+    let seen = Mutex<Counted?>(nil)
+    var underWay = 0
+    try bench.run([(0..<3).map { try bench.write($0) }, [try bench.write(3)]]) { core in
+      core.adjust = { set in
+        var set = set
+        set.largePixels = large
+        return set
+      }
+      core.makeExecutor = { wake in
+        let made = Counted(ThreadExecutor(whenDone: wake))
+        seen.withLock { $0 = made }
+        return made
+      }
+      core.onProgress = { [unowned core] in underWay = max(underWay, core.pipelines[0].making.count) }
+    }
+    #expect(try bench.query("select count(*)::text from fgnet.section where state = 'final'") == "4")
+    #expect(underWay == 1)
+    #expect(seen.withLock { $0?.most } == 1)
   }
 
   @Test func tooLittleMemorySaysHowMuchWouldDo() throws {

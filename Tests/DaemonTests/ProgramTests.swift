@@ -92,6 +92,48 @@ import Volumes
     #expect(strays.isEmpty)
   }
 
+  @Test func toldToStopItEndsAndGoesOnLater() throws {
+    let zs = SectionNumber(0)..<18
+    let calm = try Bench(size: 128)
+    for z in zs { try calm.write(z) }
+    #expect(try run("ingest", "--config", configurationFile(calm), "--quiet", calm.watched).status == 0)
+    let bench = try Bench(size: 128)
+    for z in zs { try bench.write(z) }
+    let (file, report) = (try configurationFile(bench), bench.folder + "/report.jsonl")
+    let program = try Program(["ingest", "--config", file, "--quiet", "--report", report, bench.watched])
+    func lines() -> Int { FileManager.default.contents(atPath: report)?.count { $0 == UInt8(ascii: "\n") } ?? 0 }
+    while lines() < 2, program.isRunning { _ = program.status(within: 0.01) }
+    program.signal(SIGTERM)
+    #expect(program.status(within: 60) == ExitStatus.failure.rawValue)
+    if program.isRunning { program.signal(SIGKILL) }
+    #expect(program.texts().errors.contains("goes on from here"))
+    #expect(try run("ingest", "--config", file, "--quiet", bench.watched).status == 0)
+    #expect(try bench.finalState() == calm.finalState())
+  }
+
+  @Test func ingestReportsEachSectionWhenItIsFinal() throws {
+    let bench = try Bench(size: 128)
+    for z in SectionNumber(0)..<8 { try bench.write(z) }
+    let file = bench.folder + "/report.jsonl"
+    let done = try run(
+      "ingest", "--config", configurationFile(bench), "--quiet", "--report", file, bench.watched)
+    #expect(done.status == 0, "\(done.errors)")
+    let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").map {
+      try JSONDecoder().decode(SectionReport.Line.self, from: Data($0.utf8))
+    }
+    #expect(lines.map(\.z) == Array(0..<8))
+    #expect(lines.allSatisfy { $0.volume == "test" && $0.rssBytes > 1 << 20 && $0.operations > 0 })
+    #expect(zip(lines, lines.dropFirst()).allSatisfy { $0.seconds <= $1.seconds && $0.operations <= $1.operations })
+    #expect(lines.last?.stages["affinity"] ?? 0 > 0)
+    let first = try String(contentsOfFile: file, encoding: .utf8).prefix { $0 != "\n" }
+    for key in ["volume", "z", "seconds", "operations", "rss_bytes", "stages"] {
+      #expect(first.contains("\"\(key)\":"))
+    }
+    let refused = try run(
+      "ingest", "--config", configurationFile(bench), "--quiet", "--report", "/no/folder/report", bench.watched)
+    #expect(refused.status == ExitStatus.cannotCreate.rawValue && refused.errors.contains("/no/folder/report"))
+  }
+
   @Test func theDaemonTakesWhatIsDroppedAndStopsWhenAsked() throws {
     let bench = try Bench(size: 128)
     let file = try configurationFile(bench)
@@ -122,7 +164,11 @@ import Volumes
     let answer = try run(
       "sql", "--config", file, "--", "-At", "-c", "select count(*) from sections where state = 'final'")
     #expect(answer.output == "5\n", "\(answer.errors)")
-    #expect(try run("status", "--config", file).output.contains("5 final"))
+    let status = try run("status", "--config", file).output
+    #expect(status.contains("5 final") && status.contains("sections an hour; keeps up"), "\(status)")
+    #expect(status.contains("busy (in all):") && status.contains("affinity"), "\(status)")
+    let report = try run("status", "--json", "--config", file).output
+    #expect(report.contains("\"keepsUp\" : true") && report.contains("\"share\" :"), "\(report)")
     daemon.signal(SIGTERM)
     #expect(daemon.status(within: 30) == 0)
     if daemon.isRunning { daemon.signal(SIGKILL) }

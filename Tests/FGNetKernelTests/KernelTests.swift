@@ -115,6 +115,59 @@ extension FGNetKernelSuite {
       }
     }
 
+    /// What a convolution computes of its input on the way is what the kernels for whole maps make of it.
+    @Test(arguments: [(2, 2, 3, 5, 3), (6, 10, 16, 16, 3), (34, 40, 32, 48, 5), (4, 70, 20, 33, 1)])
+    func sources(_ h: Int, _ w: Int, _ inputs: Int, _ outputs: Int, _ k: Int) throws {
+      var numbers = Numbers(next: 0)
+      let weight = numbers(outputs * inputs * k * k)
+      let bias = numbers(outputs)
+      let (coarse, fine) = (numbers(h * w * inputs), numbers(4 * h * w * inputs))
+      try Self.onEachSet { set in
+        let layer = try Convolution(
+          key: "c", weight: weight, bias: bias, inputs: inputs, planes: 1, k: k, meter: Meter())
+        let (map, skip) = (try Tensor(h, w, inputs, coarse), try Tensor(2 * h, 2 * w, inputs, fine))
+        #expect(
+          try layer(.doubled(map), relu: true).array() == layer(upsample(map), relu: true).array(), "set \(set)")
+        #expect(
+          try layer(.doubled(map, adding: skip)).array() == layer(upsample(map, adding: skip)).array(), "set \(set)")
+        #expect(try layer(.pooled(skip)).array() == layer(maximumPool(skip)).array(), "set \(set)")
+      }
+    }
+
+    /// A block computed row by row is its convolutions one after the other, bit for bit, on any number of threads.
+    @Test(arguments: [(1, 1, 1, 1), (2, 9, 5, 3), (37, 50, 16, 32), (66, 130, 32, 48)])
+    func blocks(_ h: Int, _ w: Int, _ inputs: Int, _ outputs: Int) throws {
+      let specs =
+        TensorSpec.convolution("b.conv0", inputs, outputs, 1, 5)
+        + TensorSpec.convolution("b.conv1", outputs, outputs, 1, 3)
+        + TensorSpec.convolution("b.head", outputs, 3, 1, 1)
+      let weights = try Weights(FormulaWeights(seed: 5, tensors: specs), expecting: specs)
+      var numbers = Numbers(next: 0)
+      let (image, half) = (numbers(h * w * inputs), numbers(h * w * inputs))
+      let before = ck_threads()
+      defer { ck_use_threads(before) }
+      try Self.onEachSet { set in
+        let (whole, traced) = (Meter(), Meter())
+        // A traced block is computed map by map.
+        traced.trace = { _, _, _ in }
+        let (one, other) = (
+          try ResidualBlock("b", weights, whole), try ResidualBlock("b", weights, traced)
+        )
+        let (head, tracedHead) = (
+          try Convolution("b.head", weights, whole), try Convolution("b.head", weights, traced)
+        )
+        for source in [Source.plain(try Tensor(h, w, inputs, image)), .doubled(try Tensor(h, w, inputs, half))] {
+          let (expected, logits) = (try other(source).array(), try other(source, head: tracedHead).array())
+          for threads in [Int32(1), 3] {
+            ck_use_threads(threads)
+            #expect(try one(source).array() == expected, "set \(set), \(threads) threads")
+            #expect(try one(source, head: head).array() == logits, "set \(set), \(threads) threads")
+          }
+        }
+        #expect(whole.operations == traced.operations * 2)
+      }
+    }
+
     @Test func threadsDoNotChangeAResult() throws {
       var numbers = Numbers(next: 0)
       let layer = try Convolution(
@@ -173,27 +226,98 @@ extension FGNetKernelSuite {
       }
     }
 
+    /// A linear layer's rows, with LayerNorm before and a residual after it, or without.
     @Test(arguments: [(1, 1, 1), (5, 3, 17), (97, 33, 50), (250, 96, 64), (1000, 7, 100)])
     func linear(_ rows: Int, _ inputs: Int, _ outputs: Int) throws {
       var numbers = Numbers(next: 0)
-      let (input, weight, bias) = (numbers(rows * inputs), numbers(outputs * inputs), numbers(outputs))
-      let before = numbers(rows * outputs)
+      let (input, before) = (numbers(rows * inputs), numbers(rows * outputs))
+      let specs =
+        TensorSpec.linear("l", inputs, outputs)
+        + ["weight", "bias"].map { TensorSpec(key: "n.\($0)", shape: [inputs]) }
+      let weights = try Weights(FormulaWeights(seed: 3, tensors: specs), expecting: specs)
+      let (scale, shift) = (try weights("n.weight"), try weights("n.bias"))
       try Self.onEachSet { set in
-        let (a, w) = (Self.taken(input, on: set), Self.taken(weight, on: set))
-        var packed = [Float](repeating: .nan, count: ck_conv_packed_size(Int32(outputs), Int32(inputs), 1, 1))
-        ck_conv_pack(weight, bias, Int32(outputs), Int32(inputs), 1, 1, &packed)
-        for adding in [false, true] {
-          var out = adding ? before : [Float](repeating: .nan, count: rows * outputs)
-          ck_linear(input, packed, &out, Int32(rows), Int32(inputs), Int32(outputs), adding ? 1 : 0)
-          let expected = (0..<rows * outputs).map { place in
-            let (row, output) = (place / outputs, place % outputs)
-            let sum = (0..<inputs).reduce(Double(bias[output])) {
-              $0 + Double(a[row * inputs + $1]) * Double(w[output * inputs + $1])
-            }
-            return Float(sum + Double(adding ? before[place] : 0))
-          }
-          Self.expectEqual(out, expected, 1e-4, "\(rows) x \(inputs) x \(outputs), set \(set), adding \(adding)")
+        let layer = try Linear("l", weights, Meter())
+        for fused in [false, true] {
+          let out = try layer(
+            Tensor(1, rows, inputs, input), norm: fused ? LayerNorm("n", weights) : nil,
+            residual: fused ? Tensor(1, rows, outputs, before) : nil)
+          let taken = Self.taken(fused ? Self.normed(input, inputs, scale, shift) : input, on: set)
+          var expected = try Self.product(taken, weights, "l", inputs, on: set)
+          if fused { for i in expected.indices { expected[i] += before[i] } }
+          Self.expectEqual(out.array(), expected, Self.tolerance(set), "\(rows) x \(inputs) x \(outputs), set \(set)")
         }
+      }
+    }
+
+    /// A trunk's layer in float32 against OpenBLAS's product.
+    @Test func linearAgainstOpenBLAS() throws {
+      let (rows, inputs, outputs) = (300, 384, 1152)
+      let specs = TensorSpec.linear("l", inputs, outputs)
+      let weights = try Weights(FormulaWeights(seed: 8, tensors: specs), expecting: specs)
+      var numbers = Numbers(next: 0)
+      let input = numbers(rows * inputs)
+      var expected = [Float](repeating: 0, count: rows * outputs)
+      multiply(
+        input, inputs, try weights("l.weight"), inputs, transposed: true, &expected, outputs, m: rows, n: outputs,
+        k: inputs, beta: 0)
+      let bias = try weights("l.bias")
+      for i in expected.indices { expected[i] += bias[i % outputs] }
+      let out = try Linear("l", weights, Meter())(Tensor(1, rows, inputs, input))
+      Self.expectEqual(out.array(), expected, 1e-4, "OpenBLAS")
+    }
+
+    /// Where a number lies between two bfloat16 numbers, its twin may be rounded the other way.
+    static func tolerance(_ set: Int32) -> Float { set == Int32(CK_AVX512_BF16.rawValue) ? 1e-2 : 1e-4 }
+
+    /// LayerNorm of each row of `c`.
+    static func normed(_ x: [Float], _ c: Int, _ weight: [Float], _ bias: [Float]) -> [Float] {
+      stride(from: 0, to: x.count, by: c).flatMap { start -> [Float] in
+        let row = x[start..<start + c].map(Double.init)
+        let mean = row.reduce(0, +) / Double(c)
+        let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(c)
+        return row.enumerated().map {
+          Float(
+            ($0.element - mean) / (variance + 1e-6).squareRoot() * Double(weight[$0.offset]) + Double(bias[$0.offset]))
+        }
+      }
+    }
+
+    /// Rows of `inputs` times the matrix `key`, plus its bias.
+    static func product(
+      _ rows: [Float], _ weights: Weights, _ key: String, _ inputs: Int, on set: Int32
+    ) throws -> [Float] {
+      let (matrix, bias) = (taken(try weights("\(key).weight"), on: set), try weights("\(key).bias"))
+      return stride(from: 0, to: rows.count, by: inputs).flatMap { start in
+        bias.indices.map { output in
+          let sum = (0..<inputs).reduce(Double(bias[output])) {
+            $0 + Double(rows[start + $1]) * Double(matrix[output * inputs + $1])
+          }
+          return Float(sum)
+        }
+      }
+    }
+
+    @Test(arguments: [(1, 1, 1), (3, 5, 20), (97, 32, 128), (130, 24, 900)])
+    func transformerHalf(_ rows: Int, _ c: Int, _ hidden: Int) throws {
+      var numbers = Numbers(next: 0)
+      let input = numbers(rows * c)
+      let specs =
+        TensorSpec.linear("m.layers.0", c, hidden) + TensorSpec.linear("m.layers.1", hidden, c)
+        + ["weight", "bias"].map { TensorSpec(key: "n.\($0)", shape: [c]) }
+      let weights = try Weights(FormulaWeights(seed: 4, tensors: specs), expecting: specs)
+      let (scale, shift) = (try weights("n.weight"), try weights("n.bias"))
+      try Self.onEachSet { set in
+        let layer = try MLP("m", norm: LayerNorm("n", weights), weights, Meter())
+        let x = try Tensor(1, rows, c, input)
+        layer.update(x)
+        let normed = Self.taken(Self.normed(input, c, scale, shift), on: set)
+        let wide = try Self.product(normed, weights, "m.layers.0", c, on: set).map { value -> Float in
+          Float(0.5 * Double(value) * (1 + erf(Double(value) / 2.squareRoot())))
+        }
+        let back = try Self.product(Self.taken(wide, on: set), weights, "m.layers.1", hidden, on: set)
+        Self.expectEqual(
+          x.array(), zip(input, back).map { $0 + $1 }, Self.tolerance(set), "\(rows) x \(c) x \(hidden), set \(set)")
       }
     }
 
@@ -207,14 +331,17 @@ extension FGNetKernelSuite {
       Window(h: 5, w: 9, heads: 2, d: 24, window: 7, pooled: false),
       Window(h: 6, w: 10, heads: 2, d: 5, window: 4, pooled: true),
       Window(h: 14, w: 2, heads: 1, d: 1, window: 14, pooled: true),
+      Window(h: 1, w: 1, heads: 1, d: 4, window: 0, pooled: false),
+      Window(h: 9, w: 11, heads: 3, d: 7, window: 0, pooled: false),
+      Window(h: 8, w: 12, heads: 2, d: 24, window: 0, pooled: false),
     ])
     func windowAttention(_ s: Window) throws {
       var numbers = Numbers(next: 0)
       let dim = s.heads * s.d
       let (qkv, bias) = (numbers(s.h * s.w * 3 * dim), numbers(3 * dim))
-      let expected = Self.attentionTwin(s, qkv, bias)
+      let count = s.h * s.w / (s.pooled ? 4 : 1) * dim
       try Self.onEachSet { set in
-        var out = [Float](repeating: .nan, count: expected.count)
+        var out = [Float](repeating: .nan, count: count)
         var call = ck_attention(
           qkv: nil, bias: nil, out: nil, h: Int32(s.h), w: Int32(s.w),
           heads: Int32(s.heads), d: Int32(s.d), window: Int32(s.window), pooled: s.pooled ? 1 : 0)
@@ -224,27 +351,30 @@ extension FGNetKernelSuite {
               call.qkv = qkv.baseAddress
               call.bias = bias.baseAddress
               call.out = out.baseAddress
-              ck_window_attention(&call)
+              #expect(ck_attend(&call) == 0)
             }
           }
         }
-        Self.expectEqual(out, expected, 1e-5, "\(s), set \(set)")
+        // Of what attention multiplies, half a bfloat16's last place may go one way here and the other there.
+        let tolerance: Float = set == Int32(CK_AVX512_BF16.rawValue) ? 4e-3 : 1e-5
+        Self.expectEqual(out, Self.attentionTwin(s, qkv, bias, on: set), tolerance, "\(s), set \(set)")
       }
     }
 
     /// Partition with padding, attention, and back, as hieradet.py does it.
-    static func attentionTwin(_ s: Window, _ qkv: [Float], _ bias: [Float]) -> [Float] {
+    static func attentionTwin(_ s: Window, _ qkv: [Float], _ bias: [Float], on set: Int32) -> [Float] {
       let dim = s.heads * s.d
       let step = s.pooled ? 2 : 1
       func value(_ part: Int, _ y: Int, _ x: Int, _ c: Int) -> Double {
         let inside = y < s.h && x < s.w
-        return Double(bias[part * dim + c] + (inside ? qkv[(y * s.w + x) * 3 * dim + part * dim + c] : 0))
+        return Double(taken(inside ? qkv[(y * s.w + x) * 3 * dim + part * dim + c] : bias[part * dim + c], on: set))
       }
       var out: [Float] = []
       for y in 0..<s.h / step {
         for x in 0..<s.w / step {
-          let (top, left) = (y * step / s.window * s.window, x * step / s.window * s.window)
-          let keys = (0..<s.window * s.window).map { (top + $0 / s.window, left + $0 % s.window) }
+          let (rows, columns) = s.window > 0 ? (s.window, s.window) : (s.h, s.w)
+          let (top, left) = (y * step / rows * rows, x * step / columns * columns)
+          let keys = (0..<rows * columns).map { (top + $0 / columns, left + $0 % columns) }
           for c in 0..<dim {
             let head = c / s.d * s.d
             let query = (head..<head + s.d).map { i in
@@ -256,7 +386,8 @@ extension FGNetKernelSuite {
                   / Double(s.d).squareRoot())
             }
             let total = scores.reduce(0, +)
-            out.append(Float(zip(scores, keys).reduce(0) { $0 + $1.0 * value(2, $1.1.0, $1.1.1, c) } / total))
+            let likely = scores.map { Double(taken(Float($0 / total), on: set)) }
+            out.append(Float(zip(likely, keys).reduce(0) { $0 + $1.0 * value(2, $1.1.0, $1.1.1, c) }))
           }
         }
       }
@@ -301,48 +432,12 @@ extension FGNetKernelSuite {
       }
     }
 
-    @Test(arguments: [(1, 1), (3, 32), (5, 97)]) func rows(_ n: Int, _ c: Int) throws {
-      var numbers = Numbers(next: 0)
-      let (x, weight, bias) = (numbers(n * c), numbers(c), numbers(c))
-      try Self.onEachSet { set in
-        var out = [Float](repeating: 0, count: n * c)
-        ck_layer_norm(x, weight, bias, &out, Int32(n), Int32(c), 1e-6)
-        let normed = (0..<n).flatMap { r -> [Float] in
-          let row = x[r * c..<(r + 1) * c].map(Double.init)
-          let mean = row.reduce(0, +) / Double(c)
-          let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(c)
-          return row.enumerated().map {
-            Float(
-              ($0.element - mean) / (variance + 1e-6).squareRoot() * Double(weight[$0.offset]) + Double(bias[$0.offset])
-            )
-          }
-        }
-        Self.expectEqual(out, normed, 1e-5, "layer norm, set \(set)")
-        out = x.map { 20 * $0 }
-        ck_softmax(&out, Int32(n), Int32(c), 0.7)
-        let soft = (0..<n).flatMap { r -> [Float] in
-          let row = x[r * c..<(r + 1) * c].map { exp(Double($0) * 14) }
-          return row.map { Float($0 / row.reduce(0, +)) }
-        }
-        Self.expectEqual(out, soft, 2e-6, "softmax, set \(set)")
-        ck_bias_add(x, bias, &out, Int32(n), Int32(c))
-        Self.expectEqual(out, x.enumerated().map { $0.element + bias[$0.offset % c] }, 0, "bias, set \(set)")
-      }
-    }
-
     @Test func elementwise() throws {
       let x = stride(from: Float(-100), through: 100, by: 0.037).map { $0 }
       try Self.onEachSet { set in
         var out = x
         ck_sigmoid(&out, Int32(x.count))
         Self.expectEqual(out, x.map { Float(1 / (1 + exp(-Double($0)))) }, 2e-7, "sigmoid, set \(set)")
-        out = x.map { $0 / 10 }
-        ck_bias_gelu(&out, [0.25], Int32(x.count), 1)
-        let gelu = x.map { value -> Float in
-          let v = Double(value / 10 + 0.25)
-          return Float(0.5 * v * (1 + erf(v / 2.squareRoot())))
-        }
-        Self.expectEqual(out, gelu, 2e-6, "gelu, set \(set)")
         let logits = Array(x.prefix(x.count / 4 * 4))
         var unsure = [Float](repeating: 0, count: logits.count / 4)
         ck_unsure(logits, &unsure, Int32(unsure.count), 4)

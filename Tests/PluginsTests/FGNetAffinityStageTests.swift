@@ -60,4 +60,16 @@ import Testing
     let error = #expect(throws: StageError.self) { try Self.stage().affinities(of: 0, in: stack) }
     #expect(error?.stage == "fgnet" && error?.reason.contains("dark") == true)
   }
+
+  @Test func bytesAreRounded() {
+    // Halves and their neighbours, and everything between.
+    var values: [Float] = (0...255).flatMap { whole -> [Float] in
+      let half = (Float(whole) + 0.5) / 255
+      return [Float(whole) / 255, half, half.nextUp, half.nextDown]
+    }
+    values += (0...10_000).map { Float($0) / 10_000 }
+    values = values.filter { $0 <= 1 }
+    #expect(FGNetAffinityStage.bytes(values) == values.map { UInt8(($0 * 255).rounded()) })
+    #expect(FGNetAffinityStage.bytes([]).isEmpty)
+  }
 }

@@ -42,10 +42,20 @@ size_t ck_limit_memory(size_t bytes);
 /// Gives kept blocks back to the system.
 void ck_release_kept(void);
 
-/// One convolution, planes x k x k: out (out_h, out_w, out_c) <- in[0 ..< planes] (in_h, in_w, in_c), zeros outside,
-/// then residual, then relu. out_h = ceil(in_h / stride) with padding k / 2.
+/// How a convolution finds its input in a map that is in memory.
+enum ck_form {
+  CK_PLAIN = 0,
+  CK_POOLED = 1,   // the 2 x 2 maximum of a map (2 in_h, 2 in_w, in_c)
+  CK_DOUBLED = 2,  // relu(bilinear x 2 of a map (in_h / 2, in_w / 2, in_c), half-pixel centres, + skip)
+};
+
+/// One convolution, planes x k x k: out (out_h, out_w, out_c) <- input planes (in_h, in_w, in_c), zeros outside, then
+/// residual, then relu. out_h = ceil(in_h / stride) with padding k / 2. The input is computed from `in` row by row, as
+/// it is needed, and is never whole in memory.
 struct ck_conv {
   const float *in[3];     // a NULL plane counts as zeros
+  int form;               // ck_form, of all planes
+  const float *skip;      // (in_h, in_w, in_c) or NULL
   const float *packed;    // by ck_conv_pack
   const float *residual;  // (out_h, out_w, out_c) or NULL; may not be out
   float *out;
@@ -60,8 +70,39 @@ size_t ck_conv_packed_size(int out_c, int in_c, int planes, int k);
 void ck_conv_pack(const float *weight, const float *bias, int out_c, int in_c, int planes, int k, float *packed);
 void ck_conv(const struct ck_conv *conv);
 
-/// out (n, out_c) <- (adding ? out : 0) + in (n, in_c) times what ck_conv_pack packed of (out_c, in_c, 1, 1, 1).
-void ck_linear(const float *in, const float *packed, float *out, int n, int in_c, int out_c, int adding);
+/// a = first; out = second of a, with a as residual; head (h, w, head_c) <- out times head_packed. Row by row: neither a
+/// nor, where `second.out` is NULL, out is ever whole in memory.
+struct ck_block {
+  struct ck_conv first;   // one plane, stride 1; residual and out are not used
+  struct ck_conv second;  // one plane, stride 1, as many inputs as outputs; in and residual are not used
+  const float *head_packed;  // of a 1 x 1 convolution to head_c outputs, or NULL
+  float *head;
+  int head_c;
+};
+void ck_conv_block(const struct ck_block *block);
+
+/// Rows through a linear layer: out (n, out_c) <- residual + in (n, in_c) times what ck_conv_pack packed of
+/// (out_c, in_c, 1, 1, 1) with its bias.
+struct ck_linear {
+  const float *in;
+  const float *norm_weight, *norm_bias;  // (in_c): LayerNorm (epsilon 1e-6) of every row of `in` first; or NULL
+  const float *packed;
+  const float *residual;  // (n, out_c) or NULL; may be out
+  float *out;
+  int in_c, out_c;
+};
+void ck_linear(const struct ck_linear *linear, int n);
+
+/// The second half of a transformer block: out (n, c) <- in + back(gelu(hidden(LayerNorm(in)))), gelu in the exact form
+/// with erf. The hidden layer is never whole in memory.
+struct ck_mlp {
+  const float *in;
+  const float *norm_weight, *norm_bias;  // (c)
+  const float *packed_hidden, *packed_back;  // by ck_conv_pack, with their biases
+  float *out;  // may be in
+  int c, hidden;
+};
+void ck_mlp(const struct ck_mlp *mlp, int n);
 
 /// Feature-Guided Attention: out (h, w, f) <- fine (h, w, f), guide (h, w, g), unsure (h, w).
 struct ck_fga {
@@ -76,14 +117,30 @@ struct ck_fga {
 };
 void ck_fga(const struct ck_fga *fga);
 
-/// Window attention: out (ceil or pooled grid, heads * d) <- qkv (h, w, 3 * heads * d) without its bias.
-/// Tokens outside the grid have q, k, v equal to the bias. With `pooled`, queries are pooled 2 x 2 (maximum).
+/// Attention of the tokens of each window to each other: out (h, w, heads * d) <- qkv (h, w, 3 * heads * d). Tokens
+/// outside the grid have q, k, v equal to the bias. With `pooled`, queries are pooled 2 x 2 (maximum), and out is
+/// (h / 2, w / 2, heads * d). A window of 0 is the whole grid; its queries are not pooled.
 struct ck_attention {
   const float *qkv, *bias;
   float *out;
   int h, w, heads, d, window, pooled;
 };
-void ck_window_attention(const struct ck_attention *attention);
+/// 0, or -1 when memory could not be had.
+int ck_attend(const struct ck_attention *attention);
+
+/// One transformer block whose attention is by windows, window by window: x = shortcut + projection(attention(
+/// LayerNorm(in))), then ck_mlp of it. Nothing but out (h, w, heads * d), or half its sides if `pooled`, leaves a core.
+struct ck_window_block {
+  const float *in;  // (h, w, c)
+  const float *norm_weight, *norm_bias;  // (c)
+  const float *packed_qkv, *qkv_bias;    // c to 3 * heads * d; the bias is that of tokens outside, too
+  const float *packed_projection;        // heads * d to as many
+  const float *packed_shortcut;  // c to heads * d, of the normalised input, pooled as the queries; NULL: the input
+  struct ck_mlp mlp;             // its in and out are not used
+  float *out;
+  int h, w, c, heads, d, window, pooled;
+};
+void ck_window_block(const struct ck_window_block *block);
 
 /// out (2h, 2w, c) <- bilinear x 2 of in (h, w, c), half-pixel centres, + skip (2h, 2w, c) or NULL, then relu.
 void ck_upsample_add(const float *in, const float *skip, float *out, int h, int w, int c, int relu);
@@ -91,14 +148,6 @@ void ck_upsample_add(const float *in, const float *skip, float *out, int h, int 
 void ck_max_pool(const float *in, float *out, int h, int w, int c);
 /// out (h/2, w/2, c) <- 2 x 2 mean of in (h, w, c).
 void ck_average_pool(const float *in, float *out, int h, int w, int c);
-/// out (n, c) <- (in (n, c) - mean) / sqrt(variance + epsilon) * weight + bias, per row.
-void ck_layer_norm(const float *in, const float *weight, const float *bias, float *out, int n, int c, float epsilon);
-/// x (n, c) <- gelu(x + bias), the exact form with erf.
-void ck_bias_gelu(float *x, const float *bias, int n, int c);
-/// out (n, c) <- in (n, c) + bias (c); out may be in.
-void ck_bias_add(const float *in, const float *bias, float *out, int n, int c);
-/// x (n, c), in place: softmax(x * scale) per row.
-void ck_softmax(float *x, int n, int c, float scale);
 /// out (n) <- 1 - mean over the first three channels of |2 sigmoid(logits (n, c)) - 1|.
 void ck_unsure(const float *logits, float *out, int n, int c);
 /// out (oh, ow) <- sigmoid of channel `channel` of the top left of logits (h, w, c).

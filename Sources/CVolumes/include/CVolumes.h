@@ -1,4 +1,5 @@
-// What Volumes does in C: pictures (libtiff, libpng) and an HDF5 file driver.
+// What Volumes does in C: pictures (libtiff, libpng), an HDF5 file driver, compressed chunks.
 #pragma once
+#include "Chunks.h"
 #include "Pictures.h"
 #include "SafeDriver.h"

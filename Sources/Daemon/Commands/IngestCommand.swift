@@ -19,8 +19,15 @@ struct IngestCommand: ParsableCommand {
   @OptionGroup var volume: VolumeOption
   @Argument(help: "The folder.") var folder: String
   @Flag(name: .shortAndLong, help: "No progress bar.") var quiet = false
+  @Option(
+    help: """
+      Write a line of JSON to this file for each section when its rows are final: seconds since the start, multiply-adds \
+      of the network so far, memory, and seconds spent in each stage.
+      """)
+  var report: String?
 
   func run() throws {
+    let began = ContinuousClock.now
     var configuration = try config.load()
     configuration.volumes = [try chosenVolume(configuration)]
     try checkFolders(configuration)
@@ -30,6 +37,13 @@ struct IngestCommand: ParsableCommand {
     defer { lock.release() }
     let core = try DaemonCore(configuration: configuration, inbox: inbox, log: log)
     core.showsTail = false
+    if let path = report {
+      let report = try SectionReport(path, began: began)
+      core.onFinal = { pipeline, z in
+        try report.add(
+          volume: pipeline.name, z: z, operations: pipeline.timings.operations, stages: pipeline.timings.seconds)
+      }
+    }
     StopSignals.onStop { inbox.stop() }
     try core.open()
     defer { core.close() }
@@ -44,18 +58,15 @@ struct IngestCommand: ParsableCommand {
     let bar = ProgressBar(isShown: !quiet && isatty(STDERR_FILENO) == 1)
     core.onProgress = { bar.show(core.pipelines.first?.status) }
     var isClosed = false
-    try core.run {
-      guard let pipeline = core.pipelines.first else { return false }
-      if !isClosed {
-        for z in pipeline.plan.awaited() { try pipeline.declareMissing(z) }
-        try pipeline.finish(at: nil)
-        isClosed = true
-        return false
-      }
-      return pipeline.isSettled
+    core.onOffersTaken = {
+      guard !isClosed, let pipeline = core.pipelines.first else { return }
+      for z in pipeline.plan.awaited() { try pipeline.declareMissing(z) }
+      try pipeline.finish(at: nil)
+      isClosed = true
     }
+    try core.run { core.pipelines.first?.isSettled ?? false }
     bar.end()
-    try report(core, inbox)
+    try conclude(core, inbox)
   }
 
   private func chosenVolume(_ configuration: DaemonConfiguration) throws -> DaemonConfiguration.Volume {
@@ -73,7 +84,7 @@ struct IngestCommand: ParsableCommand {
     return chosen
   }
 
-  private func report(_ core: DaemonCore, _ inbox: Inbox) throws {
+  private func conclude(_ core: DaemonCore, _ inbox: Inbox) throws {
     guard let status = core.pipelines.first?.status else { return }
     let aside = core.setAside
     FileHandle.standardError.write(

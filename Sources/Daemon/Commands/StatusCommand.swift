@@ -73,12 +73,25 @@ struct StatusCommand: ParsableCommand {
             "  waits for z \(live.awaited.prefix(10).map(String.init).joined(separator: ", ")): drop them in, or `fgnetd declare-missing`"
           )
         }
-        let times = live.secondsByStage.sorted { $0.value > $1.value }.map { "\($0.key) \(rounded($0.value)) s" }
-        if !times.isEmpty { lines.append("  time spent: " + times.joined(separator: ", ")) }
+        lines += activity(live.activity)
       }
     }
     lines += report.setAside.map { "set aside \($0.path): \($0.reason)" }
     return lines.joined(separator: "\n")
+  }
+
+  private func activity(_ activity: DaemonStatus.Activity) -> [String] {
+    let span =
+      activity.windowSeconds < 90 ? "\(Int(activity.windowSeconds)) s" : "\(Int(activity.windowSeconds / 60)) min"
+    let trend = "\(activity.waiting) sections wait, \(activity.waitingBefore) did \(span) ago"
+    var lines = [
+      "  last \(span): \(Int(activity.sectionsPerHour.rounded())) sections an hour; "
+        + (activity.keepsUp ? "keeps up (\(trend))" : "FALLS BEHIND (\(trend))")
+    ]
+    let stages = activity.stages.map { "\($0.name) \(Int(($0.share * 100).rounded())) % (\(rounded($0.seconds)) s)" }
+    if !stages.isEmpty { lines.append("  busy (in all): " + stages.joined(separator: ", ")) }
+    if let stage = activity.bottleneck { lines.append("  the bottleneck is \(stage)") }
+    return lines
   }
 
   private func rounded(_ value: Double) -> String { String((value * 10).rounded() / 10) }

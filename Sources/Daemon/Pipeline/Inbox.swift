@@ -25,6 +25,7 @@ final class Inbox: @unchecked Sendable {  // every access is under `condition`
   private var faults: [String] = []
   private var isStopped = false
   private var pending = 0
+  private var isWoken = false
 
   func offer(_ files: [OfferedFile]) {
     guard !files.isEmpty else { return }
@@ -51,6 +52,14 @@ final class Inbox: @unchecked Sendable {  // every access is under `condition`
     condition.withLock { pending = count }
   }
 
+  /// Ends the wait in `take`: work that was handed out has ended.
+  func wake() {
+    condition.withLock {
+      isWoken = true
+      condition.broadcast()
+    }
+  }
+
   func stop() {
     condition.withLock {
       isStopped = true
@@ -67,13 +76,15 @@ final class Inbox: @unchecked Sendable {  // every access is under `condition`
   }
 
   /// Takes what is there; waits up to `timeout` seconds for something if nothing is.
-  func take(timeout: Double) -> Contents {
+  /// - Parameter wakes: whether `wake` ends the wait too.
+  func take(timeout: Double, wakes: Bool = true) -> Contents {
     condition.lock()
     defer { condition.unlock() }
     if timeout > 0 {
       let deadline = Date(timeIntervalSinceNow: timeout)
-      while offered.isEmpty, refused.isEmpty, !isStopped, condition.wait(until: deadline) {}
+      while offered.isEmpty, refused.isEmpty, !isStopped, !(wakes && isWoken), condition.wait(until: deadline) {}
     }
+    isWoken = false
     defer {
       offered = []
       refused = []

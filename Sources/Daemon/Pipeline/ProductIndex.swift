@@ -1,22 +1,27 @@
 import Domain
+import Volumes
 
-/// Names of the product files in a volume's folder, by section, so that no step lists a folder that grows with the volume.
+/// The product files in a volume's folder, by section, so that no step lists a folder that grows with the volume.
 struct ProductIndex {
   private var byPrefix: [Substring: [String]] = [:]
+  /// What the affinities of a file were computed from, for those that were looked at.
+  private var affinities: [String: String] = [:]
 
   init(_ names: [String]) {
     for name in names { insert(name) }
   }
 
-  mutating func insert(_ name: String) {
+  mutating func insert(_ name: String, affinity: String? = nil) {
     guard !isImageName(name), let end = name.lastIndex(of: "-") else { return }
     let prefix = name[...end]
     if byPrefix[prefix]?.contains(name) != true { byPrefix[prefix, default: []].append(name) }
+    if let affinity { affinities[name] = affinity }
   }
 
   mutating func remove(_ name: String) {
     guard let end = name.lastIndex(of: "-") else { return }
     byPrefix[name[...end]]?.removeAll { $0 == name }
+    affinities[name] = nil
   }
 
   func names(_ z: SectionNumber) -> [String] { byPrefix[Substring(sectionPrefix(z))] ?? [] }
@@ -24,5 +29,18 @@ struct ProductIndex {
   func contains(_ name: String) -> Bool {
     guard let end = name.lastIndex(of: "-") else { return false }
     return byPrefix[name[...end]]?.contains(name) ?? false
+  }
+
+  /// What the affinities of a file were computed from; nil if the file does not say.
+  mutating func affinity(of name: String, in store: SectionStore) -> String? {
+    if let known = affinities[name] { return known }
+    guard let found = try? store.attributes(name)["affinity_content"] else { return nil }
+    affinities[name] = found
+    return found
+  }
+
+  /// A product of the section with these affinities.
+  mutating func name(_ z: SectionNumber, affinity: String, in store: SectionStore) -> String? {
+    names(z).first { self.affinity(of: $0, in: store) == affinity }
   }
 }

@@ -8,7 +8,8 @@ import Plugins
 import Volumes
 
 /// The daemon: takes offered files in, lets each volume's pipeline work, and survives what goes wrong around it.
-/// One thread; the intake runs on another and hands over names through the inbox.
+/// One thread decides and writes to the database; the intake runs on another and hands over names through the inbox, and
+/// what the pipelines hand out is done by the executor's.
 final class DaemonCore {
   let configuration: DaemonConfiguration
   let inbox: Inbox
@@ -16,19 +17,32 @@ final class DaemonCore {
   private let session: DatabaseSession
   private(set) var pipelines: [VolumePipeline] = []
   private var record: Record?
-  private var offers: [OfferedFile] = []
+  private var executor: (any Executor)?
+  /// By volume; they outlive a lost connection.
+  private var timings: [String: StageTimings] = [:]
+  private var offers = OfferQueue()
   private var refusals: [RefusedFile] = []
-  private var alarms = AlarmBoard()
+  private(set) var alarms = AlarmBoard()
   private let startedAt = Date()
   private var statusWritten = 0.0
   private var wasIdle = false
   /// Files set aside since the start.
   private(set) var setAside = 0
   private let manager = ServiceManager()
+  /// Makes what the pipelines' work is done by, given what is to be called when a piece of it has ended.
+  var makeExecutor: (@escaping @Sendable () -> Void) -> any Executor = { ThreadExecutor(whenDone: $0) }
+  /// Called with the stages of each volume before they are used; tests put their own in.
+  var adjust: (StageSet) -> StageSet = { $0 }
   /// Whether the tail is shown provisionally when nothing else is to do.
   var showsTail = true
+  /// Called before work while no offered file waits; may be called again.
+  var onOffersTaken: (() throws -> Void)?
+  /// Seconds of the first pause after a failure.
+  var shortestPause = 1.0
   /// Called after each step, for progress bars.
   var onProgress: (() -> Void)?
+  /// Called with each section whose rows have become final.
+  var onFinal: ((VolumePipeline, SectionNumber) throws -> Void)?
 
   init(configuration: DaemonConfiguration, inbox: Inbox, log: Logger) throws {
     self.configuration = configuration
@@ -36,28 +50,6 @@ final class DaemonCore {
     self.log = log
     try Self.prepare(stateDirectory: configuration.stateDirectory)
     session = DatabaseSession(configuration, ownsCluster: true)
-  }
-
-  static func prepare(stateDirectory: String) throws {
-    do {
-      try FileManager.default.createDirectory(
-        atPath: stateDirectory + "/sections", withIntermediateDirectories: true)
-    } catch {
-      throw OperatorError(
-        "state directory \(stateDirectory) cannot be made: \(reason(error)); choose another with state_directory",
-        status: .cannotCreate)
-    }
-    guard access(stateDirectory, W_OK) == 0 else {
-      throw OperatorError(
-        "state directory \(stateDirectory) is not writable for this user; change its owner or state_directory",
-        status: .noPermission)
-    }
-  }
-
-  private static func reason(_ error: any Error) -> String {
-    let inner = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
-    return inner.domain == NSPOSIXErrorDomain
-      ? String(cString: strerror(Int32(inner.code))) : inner.localizedDescription
   }
 
   // MARK: Opening
@@ -70,15 +62,26 @@ final class DaemonCore {
     clinux_return_blocks(1 << 20)
     KernelMemory.keep(within: configuration.memoryLimit - FGNetAffinityStage.reserve)
     let maker = StageMaker(configuration)
+    let executor = makeExecutor { [inbox] in inbox.wake() }
+    self.executor = executor
     pipelines = try zip(configuration.volumes, maker.make()).map { volume, stages in
       if let note = maker.voxelNote(stages) { log.info("\(volume.name): \(note)") }
       let store = SectionStore(directory: configuration.stateDirectory + "/sections/" + volume.name)
-      return try VolumePipeline(
-        configuration: volume, stages: stages, store: store, record: record, provenance: maker.provenance, log: log)
+      let timings = timings[volume.name] ?? StageTimings()
+      self.timings[volume.name] = timings
+      let pipeline = try VolumePipeline(
+        configuration: volume, stages: adjust(stages), store: store, record: record, provenance: maker.provenance,
+        executor: executor, timings: timings, log: log)
+      pipeline.onFinal = { [unowned self, unowned pipeline] in try onFinal?(pipeline, $0) }
+      return pipeline
     }
   }
 
+  /// Ends all work: what has begun is brought to its end, what has not is forgotten. Nothing is lost by that.
   func close() {
+    executor?.close()
+    executor = nil
+    offers.readAgain()
     pipelines = []
     record = nil
     do { try session.close() } catch { log.warning("\(error)") }
@@ -107,32 +110,36 @@ final class DaemonCore {
   func run(until isDone: () throws -> Bool = { false }) throws {
     manager.notify("READY=1")
     defer { manager.notify("STOPPING=1") }
-    var isBusy = true
-    var pause = Pause()
+    var progress = Progress.worked
+    var pause = Pause(shortest: shortestPause)
     while true {
-      let contents = inbox.take(timeout: isBusy ? 0 : max(pause.seconds, 1))
+      let contents = inbox.take(
+        timeout: progress == .worked ? 0 : pause.seconds > 0 ? pause.seconds : 1, wakes: pause.seconds == 0)
       if contents.isStopped { return }
-      offers += contents.offered
+      offers.add(contents.offered)
       refusals += contents.refused
       note("intake", contents.faults.first)
       do {
-        isBusy = try turn()
-        pause.succeeded()
-        for kind in ["database", "disk", "stage"] { note(kind, nil) }
-        if !isBusy, offers.isEmpty, try isDone() { return }
+        progress = try turn()
+        if progress != .waiting {
+          pause.succeeded()
+          for kind in ["database", "disk", "stage"] { note(kind, nil) }
+        }
+        if progress == .idle, offers.isEmpty, try isDone() { return }
       } catch {
-        isBusy = false
+        progress = .idle
         pause.failed()
         try survive(error)
       }
-      manager.notify("WATCHDOG=1")
-      writeStatus(contents.pending, isBusy)
+      // Not while waiting: what waits for work that never ends is to be found out.
+      if progress != .waiting { manager.notify("WATCHDOG=1") }
+      writeStatus(contents.pending, isBusy: progress != .idle)
       onProgress?()
     }
   }
 
-  /// One turn: takes in what is offered, then one step of work. Returns whether anything was done.
-  private func turn() throws -> Bool {
+  /// One turn: takes in what is offered, then one step of work.
+  private func turn() throws -> Progress {
     let record = try reopened()
     while let refusal = refusals.first {
       try record.quarantine(
@@ -141,26 +148,39 @@ final class DaemonCore {
       refusals.removeFirst()
       setAside += 1
     }
-    if let offer = offers.first {
-      try take(offer, record)
+    if let executor { offers.read(for: pipelines, by: executor) }
+    if let first = offers.first {
+      do { try take(first.offer, first.result, record) } catch {
+        offers.readAgain()
+        throw error
+      }
       offers.removeFirst()
-      return true
+      return .worked
     }
+    if offers.isReading, pipelines.contains(where: \.goesOneByOne) { return .waiting }
+    if offers.isEmpty { try onOffersTaken?() }
+    var progress: Progress = offers.isEmpty ? .idle : .waiting
     let now = ProcessInfo.processInfo.systemUptime
     for pipeline in pipelines {
       try pipeline.refresh()
       try pipeline.declareOverdue(now: now)
-      if try pipeline.step(showsTail: showsTail) { return true }
+      switch try pipeline.step(showsTail: showsTail && offers.isEmpty) {
+      case .worked: return .worked
+      case .waiting: progress = .waiting
+      case .idle: break
+      }
     }
-    for pipeline in pipelines { try pipeline.publishVolume() }
-    return false
+    if progress == .idle { for pipeline in pipelines { try pipeline.publishVolume() } }
+    return progress
   }
 
-  /// Takes one file in; what is wrong with the file itself sets it aside.
-  private func take(_ offer: OfferedFile, _ record: Record) throws {
-    guard let pipeline = pipelines.first(where: { $0.configuration.name == offer.volume }) else { return }
+  /// Records one file that was read; what is wrong with the file itself sets it aside.
+  private func take(
+    _ offer: OfferedFile, _ result: Result<SectionWork.TakenIn, any Error>, _ record: Record
+  ) throws {
+    guard let pipeline = pipelines.first(where: { $0.name == offer.volume }) else { return }
     do {
-      try pipeline.receive(offer)
+      try pipeline.receive(offer, result.get())
       try record.resolveQuarantine(path: offer.path)
     } catch let error as VolumeError where error.isAbout(offer.path) {
       try record.quarantine(
@@ -206,12 +226,15 @@ final class DaemonCore {
     }
   }
 
-  private func writeStatus(_ pending: Int, _ isBusy: Bool) {
+  private func writeStatus(_ pending: Int, isBusy: Bool) {
     let now = ProcessInfo.processInfo.systemUptime
     let isIdle = !isBusy && offers.isEmpty && refusals.isEmpty
     guard isIdle != wasIdle || now - statusWritten > 0.5 else { return }
     statusWritten = now
     wasIdle = isIdle
+    for pipeline in pipelines {
+      pipeline.timings.noteWaiting(pipeline.received + offers.count(volume: pipeline.name))
+    }
     let status = DaemonStatus(
       pid: getpid(), startedAt: startedAt, writtenAt: Date(), state: alarms.alarms.isEmpty ? "running" : "alarm",
       isIdle: isIdle, waitingFiles: pending + offers.count, setAside: setAside, alarms: alarms.alarms,
@@ -223,11 +246,4 @@ final class DaemonCore {
     let waiting = status.volumes.reduce(0) { $0 + $1.received + $1.provisional }
     manager.notify("STATUS=\(done) sections final, \(waiting) on the way, \(alarms.alarms.count) alarms")
   }
-}
-
-/// Growing pauses between attempts while something outside is broken: 1 s to 30 s.
-struct Pause {
-  private(set) var seconds = 0.0
-  mutating func failed() { seconds = min(30, max(1, seconds * 2)) }
-  mutating func succeeded() { seconds = 0 }
 }

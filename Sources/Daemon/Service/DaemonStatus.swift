@@ -19,6 +19,7 @@ struct DaemonStatus: Codable, Sendable, Equatable {
     var awaited: [Int32]
     var finishedAt: Int32?
     var secondsByStage: [String: Double]
+    var activity: Activity
   }
 
   var pid: Int32

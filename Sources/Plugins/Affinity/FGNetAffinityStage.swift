@@ -23,6 +23,11 @@ public final class FGNetAffinityStage: AffinityStage {
   }
   private var memoryLimit: Int?
 
+  public func memoryLeft(height: Int, width: Int) -> Int? {
+    let size = scale?.modelSize(height: height, width: width) ?? (height: height, width: width)
+    return network.memoryLeft(height: size.height, width: size.width)
+  }
+
   public func useScratch(directory: String, bytes: Int) throws(StageError) {
     do throws(KernelError) { try network.useScratch(directory: directory, bytes: bytes) } catch {
       throw StageError(stage: name, reason: error.description)
@@ -49,6 +54,7 @@ public final class FGNetAffinityStage: AffinityStage {
     return Int((Double(network.architecture.halo + 2) / min(scale.y, scale.x)).rounded(.up)) + 2
   }
   public var contextRadius: Int { network.contextRadius }
+  public var operationsDone: Int { network.operationsDone }
 
   /// - Throws: `StageError` with the network's or the image's reason.
   public func affinities(of index: Int, in stack: [StackSection]) throws -> AffinitySection {
@@ -139,14 +145,29 @@ public final class FGNetAffinityStage: AffinityStage {
     var quantised: [Plane<UInt8>] = []
     for (channel, plane) in planes.enumerated() {
       let plane = try resampled(plane, channel)
-      quantised.append(
-        Plane(
-          height: plane.height, width: plane.width, storage: plane.values.map { UInt8(($0 * 255).rounded()) }))
+      quantised.append(Plane(height: plane.height, width: plane.width, storage: bytes(plane.values)))
     }
     let (height, width) = (quantised[0].height, quantised[0].width)
     if first { quantised[0] = Plane(height: height, width: width, repeating: 0) }
     if corner?.rows.lowerBound ?? 0 == 0 { for x in 0..<width { quantised[1][0, x] = 0 } }
     if corner?.columns.lowerBound ?? 0 == 0 { for y in 0..<height { quantised[2][y, 0] = 0 } }
     return AffinitySection(z: quantised[0], y: quantised[1], x: quantised[2])
+  }
+
+  /// `(value * 255).rounded()` of values 0...1, in steps that the compiler does many of at once.
+  static func bytes(_ values: [Float]) -> [UInt8] {
+    // Where the step between neighbouring numbers is 1: a sum is rounded to the nearest whole number, halves to even.
+    let whole: Float = 8_388_608
+    return [UInt8](unsafeUninitializedCapacity: values.count) { bytes, count in
+      values.withUnsafeBufferPointer { values in
+        for index in 0..<values.count {
+          let value = values[index] * 255
+          let sum = value + whole
+          let half: UInt8 = value - (sum - whole) == 0.5 ? 1 : 0
+          bytes[index] = UInt8(truncatingIfNeeded: sum.bitPattern) &+ half
+        }
+      }
+      count = values.count
+    }
   }
 }
