@@ -110,37 +110,38 @@ extension Architecture {
     switch layer {
     case .image: return MemoryModel.Cost(inner: 4, outer: 12.3)
     case .base: return MemoryModel.Cost(inner: kept(.base).inner, outer: trunkBytes)
-    case .fine1: bytes = inner(2 * fge[1], 1)
-    case .encode2: bytes = inner(fge[1] + fge[2], 2)
+    case .fine1: bytes = inner(fge[1], 1)
+    case .encode2: bytes = inner(fge[2], 2)
     case .guide8: bytes = inner(coarse[8], 8)
-    case .guide4: bytes = inner(4 * coarse[4], 4)
-    case .guide2: bytes = inner(2 * coarse[2], 2) + inner(coarse[2], 4)
+    case .guide4: bytes = inner(coarse[4], 4) + inner(coarse[4], 8)
+    case .guide2: bytes = inner(coarse[2], 2) + inner(coarse[2], 4)
     case .coarse: bytes = kept(.coarse).inner
     case .fine2: bytes = inner(2 * fge[2], 2)
-    case .encode4: bytes = inner(fge[2] + fge[4], 4)
+    case .encode4: bytes = inner(fge[4], 4)
     case .fine4: bytes = inner(2 * fge[4], 4)
-    case .encode8: bytes = inner(fge[4] + fge[8], 8)
+    case .encode8: bytes = inner(fge[8], 8)
     case .fine8: bytes = inner(2 * fge[8], 8)
-    case .mix4: bytes = inner(fge[4], 8) + inner(2 * fge[4], 4)
+    case .mix4: bytes = inner(fge[4], 8) + inner(fge[4], 4)
     case .decode4: bytes = inner(fge[4], 4)
-    case .mix2: bytes = inner(fge[2], 4) + inner(2 * fge[2], 2)
-    case .output: bytes = inner(fge[2] + fge[1], 2) + inner(3 * fge[1] + 2 * offsets.count, 1)
+    case .mix2: bytes = inner(fge[2], 4) + inner(fge[2], 2)
+    case .output: bytes = inner(fge[2] + fge[1], 2) + inner(offsets.count, 1)
     }
     return MemoryModel.Cost(inner: bytes, outer: 0)
   }
 
   /// Bytes for each pixel that the trunk, and the coarse decoder down to stride 8, take at most.
   private var trunkBytes: Double {
-    var (worst, outputs, stride) = (0, 0.0, 4.0)
-    var peak = 0.0
+    var (outputs, stride) = (0.0, 4.0)
+    // The tokens with those before the view, and without.
+    var peak = 4 * Double(2 * trunk.embedDim) / 16
     for block in trunk.blocks {
-      // Tokens, their norm, a projected shortcut, q, k and v; then what is mixed, the sum, its norm.
-      worst = 2 * block.dim + 3 * block.dimOut + (block.dim == block.dimOut ? 0 : block.dimOut) + 3 * block.dimOut
-      peak = max(peak, outputs + 4 * Double(worst) / (stride * stride))
+      // Tokens and what becomes of them; where every token looks at every other, also q, k, v and what is mixed of them.
+      let made = Double(block.dimOut) * (block.window > 0 ? (block.pooled ? 0.25 : 1) : 5)
+      peak = max(peak, outputs + 4 * (Double(block.dim) + made) / (stride * stride))
       if block.pooled { stride *= 2 }
       if block.endOfStage != nil { outputs += 4 * Double(block.dimOut) / (stride * stride) }
     }
-    let joins = 4 * (Double(5 * coarse[16]) / 256 + Double(4 * coarse[8]) / 64 + Double(coarse[4]) / 16)
+    let joins = 4 * (Double(3 * coarse[16]) / 256 + Double(3 * coarse[8]) / 64 + Double(coarse[4]) / 16)
     return max(peak, outputs + joins)
   }
 }
