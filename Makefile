@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install
+.PHONY: all build demo test test-data bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install
 
 all: build
 
@@ -38,6 +38,10 @@ bench-scores bench-agglomeration bench-faults: bench-%: build
 # Speed of the network: each kernel against the machine's peak; the whole beside other runtimes (Benchmarks/speed/run.sh).
 bench-kernels bench-model: bench-%: build
 	@Benchmarks/speed/run.sh "$(BIN)" $*
+
+# Most memory and time of whole runs on large sections, beside the limit (Benchmarks/memory/run.sh). RUNS="side sections limit ..."
+bench-memory: build
+	@Benchmarks/memory/run.sh "$(BIN)" $(RUNS)
 
 # The whole way of a section: beside the usual script, behind the network beside its peers, over 500 sections
 # (Benchmarks/way/run.sh). SECTIONS=n and SIZE=n for shorter runs.

@@ -7,7 +7,7 @@
 
 // Planes of a section are tens of megabytes and the same few sizes come again for every section. Memory fresh from the
 // system costs a page fault per 4 KiB, as much time as the network itself, so large blocks are kept for reuse: in use and
-// kept together, never more than half above what was in use at the worst moment. (With nothing above it, the layers of
+// kept together, never more than half above what was in use at the worst moment, nor above the limit. (With nothing above it, the layers of
 // one width would push out the blocks of another, section after section.)
 
 struct block {
@@ -19,7 +19,7 @@ enum { HEADER = 64 };
 static const size_t large = 1 << 20, huge = 2 << 20;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct block *kept;  // newest first
-static size_t kept_bytes, used_bytes, worst_bytes;
+static size_t kept_bytes, used_bytes, worst_bytes, most_bytes = SIZE_MAX;
 
 // The kept block of this size; the oldest kept ones are given back until the rest and a new one fit. Under the lock.
 static struct block *reuse(size_t bytes, struct block **surplus) {
@@ -30,7 +30,8 @@ static struct block *reuse(size_t bytes, struct block **surplus) {
       kept_bytes -= bytes;
       return found;
     }
-  while (kept && used_bytes + kept_bytes > worst_bytes + worst_bytes / 2) {
+  const size_t enough = worst_bytes + worst_bytes / 2, most = enough < most_bytes ? enough : most_bytes;
+  while (kept && used_bytes + kept_bytes > most) {
     struct block **at = &kept;
     while ((*at)->next) at = &(*at)->next;
     struct block *oldest = *at;
@@ -73,7 +74,8 @@ float *ck_allocate(size_t count) {
       }
       return NULL;
     }
-    if (alignment == huge) madvise(memory, bytes, MADV_HUGEPAGE);
+    // Whole huge pages only: the rest of a last one would be memory for nothing.
+    if (alignment == huge) madvise(memory, bytes / huge * huge, MADV_HUGEPAGE);
     block = memory;
     block->bytes = bytes;
   }
@@ -95,9 +97,24 @@ void ck_free(float *memory) {
   pthread_mutex_unlock(&lock);
 }
 
+size_t ck_limit_memory(size_t bytes) {
+  pthread_mutex_lock(&lock);
+  const size_t before = most_bytes;
+  most_bytes = bytes;
+  pthread_mutex_unlock(&lock);
+  return before;
+}
+
 size_t ck_memory(void) {
   pthread_mutex_lock(&lock);
   const size_t bytes = used_bytes + kept_bytes;
+  pthread_mutex_unlock(&lock);
+  return bytes;
+}
+
+size_t ck_memory_in_use(void) {
+  pthread_mutex_lock(&lock);
+  const size_t bytes = used_bytes;
   pthread_mutex_unlock(&lock);
   return bytes;
 }

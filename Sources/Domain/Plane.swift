@@ -27,3 +27,63 @@ public struct Plane<Element: BitwiseCopyable & Sendable>: Sendable {
 }
 
 extension Plane: Equatable where Element: Equatable {}
+
+/// A rectangle of pixels of a section.
+public struct PlaneWindow: Sendable, Hashable {
+  public var rows: Range<Int>
+  public var columns: Range<Int>
+
+  public init(rows: Range<Int>, columns: Range<Int>) {
+    self.rows = rows
+    self.columns = columns
+  }
+
+  /// A whole section.
+  public init(height: Int, width: Int) { self.init(rows: 0..<height, columns: 0..<width) }
+
+  public var height: Int { rows.count }
+  public var width: Int { columns.count }
+  public var pixels: Int { rows.count * columns.count }
+
+  /// The window with `margin` pixels more on each side, from a multiple of `alignment` on, as far as a section of the
+  /// size of `bounds` goes.
+  public func widened(by margin: Int, alignment: Int = 1, in bounds: PlaneWindow) -> PlaneWindow {
+    func wider(_ range: Range<Int>, _ bounds: Range<Int>) -> Range<Int> {
+      let lower = max(range.lowerBound - margin, bounds.lowerBound)
+      return lower / alignment * alignment..<min(range.upperBound + margin, bounds.upperBound)
+    }
+    return PlaneWindow(rows: wider(rows, bounds.rows), columns: wider(columns, bounds.columns))
+  }
+
+  /// The window in the coordinates of a part that begins where `other` does.
+  public func relative(to other: PlaneWindow) -> PlaneWindow {
+    let (y, x) = (other.rows.lowerBound, other.columns.lowerBound)
+    return PlaneWindow(
+      rows: rows.lowerBound - y..<rows.upperBound - y, columns: columns.lowerBound - x..<columns.upperBound - x)
+  }
+}
+
+extension Plane {
+  /// A copy of a part.
+  /// - Precondition: the window lies inside.
+  public func cropped(to window: PlaneWindow) -> Plane {
+    if window == PlaneWindow(height: height, width: width) { return self }
+    var part: [Element] = []
+    part.reserveCapacity(window.pixels)
+    for y in window.rows {
+      part += storage[y * width + window.columns.lowerBound..<y * width + window.columns.upperBound]
+    }
+    return Plane(height: window.height, width: window.width, storage: part)
+  }
+
+  /// Writes `part` over the pixels of the window.
+  /// - Precondition: the window lies inside and has the part's shape.
+  public mutating func replace(_ window: PlaneWindow, with part: Plane) {
+    precondition(part.height == window.height && part.width == window.width)
+    for (row, y) in window.rows.enumerated() {
+      storage.replaceSubrange(
+        y * width + window.columns.lowerBound..<y * width + window.columns.upperBound,
+        with: part.storage[row * part.width..<(row + 1) * part.width])
+    }
+  }
+}

@@ -31,12 +31,33 @@ public struct StackSection {
   public var z: SectionNumber
   /// Identifies the image's content (hash of the source and of the denoise stages); equal keys mean equal images.
   public var key: String
+  /// Rows and columns; nil: known from the image only. Such a section is taken as a whole.
+  public let size: PlaneWindow?
+  /// Intensities 0...1, after denoising, of a window of a section of known size.
+  public let part: (PlaneWindow) throws -> Plane<Float>
   /// Intensities 0...1, after denoising. Called at most once per evaluation, possibly never (the stage may have it cached).
-  public var image: () throws -> Plane<Float>
+  public let image: () throws -> Plane<Float>
+
+  /// A section that comes as a whole.
   public init(z: SectionNumber, key: String, image: @escaping () throws -> Plane<Float>) {
     self.z = z
     self.key = key
     self.image = image
+    size = nil
+    part = { try image().cropped(to: $0) }
+  }
+
+  /// A section that can be read in parts, any number of times.
+  /// - Parameter part: equals the same window of the whole, bit for bit.
+  public init(
+    z: SectionNumber, key: String, height: Int, width: Int, part: @escaping (PlaneWindow) throws -> Plane<Float>
+  ) {
+    self.z = z
+    self.key = key
+    let whole = PlaneWindow(height: height, width: width)
+    size = whole
+    self.part = part
+    image = { try part(whole) }
   }
 }
 
@@ -51,6 +72,14 @@ public protocol AffinityStage: AnyObject {
   /// Sections on each side, in places of the stack.
   var contextRadius: Int { get }
   var fingerprint: String { get }
+  /// Bytes the program may use in all, the stage and the section at hand included. MUST not change any result.
+  func limitMemory(to bytes: Int)
+  /// Bytes of that limit which the stage leaves to sections under way, when sections have this size; 0 where it must have
+  /// all, nil where it does not know. Safe from any thread.
+  func memoryLeft(height: Int, width: Int) -> Int?
+  /// A folder and bytes on its disk that the stage may use while it lives. MUST not change any result.
+  /// - Throws: `StageError` when there is no writing to it.
+  func useScratch(directory: String, bytes: Int) throws(StageError)
   /// Multiply-adds done so far, for people who watch the cost; 0 from a stage that does not count.
   var operationsDone: Int { get }
   /// Affinities of `stack[index]`. `stack` holds at least the sections within the context radius that exist.
@@ -58,6 +87,9 @@ public protocol AffinityStage: AnyObject {
 }
 
 extension AffinityStage {
+  public func limitMemory(to bytes: Int) {}
+  public func memoryLeft(height: Int, width: Int) -> Int? { nil }
+  public func useScratch(directory: String, bytes: Int) throws(StageError) {}
   public var operationsDone: Int { 0 }
 }
 

@@ -15,9 +15,18 @@ public final class FGNet {
   /// Bytes that may stay in memory for sections that are not in the stack of the last evaluation (other tiles, for
   /// example).
   public var memoryLimit = 1 << 30
+  /// What an evaluation may take; nil: whatever it needs. Sections that need more are evaluated by tiles, with the same
+  /// result.
+  public var budget: MemoryBudget?
+  /// Layers of tiles are kept on disk, so far as they fit; nil: they are not kept.
+  var scratch: LayerScratch?
   private let modules: Modules
   private let meter = Meter()
   private var memo = LayerMemo()
+  /// Of the last stack that was evaluated by tiles, by key.
+  var normalisations: [String: Normalisation] = [:]
+  /// By the context there is.
+  var models: [TilePlan.Context: MemoryModel] = [:]
 
   /// - Parameter path: a weights file.
   /// - Throws: `unreadableWeights`, `unknownFormat`, `badArchitecture`, `mismatchedWeights`, `notFinite`, all naming
@@ -61,48 +70,72 @@ public final class FGNet {
     set { meter.profile = newValue }
   }
 
-  /// The affinities of `stack[index]`, at the size of the section.
+  /// The affinities of `stack[index]`, at the size of the section; evaluated as a whole, whatever the budget.
   /// - Parameter stack: sections in z order; at least those within the context radius that exist.
   /// - Throws: `KernelError`, or what a section's `image` throws. The memo stays usable.
   public func evaluate(index: Int, stack: [StackPlane]) throws -> Prediction {
     let maps = try maps(index: index, stack: stack) { plane throws(KernelError) in try self.prepared(plane) }
-    var refined: [FloatPlane] = []
-    var coarse: [FloatPlane] = []
-    for channel in 0..<3 {
-      refined.append(try plane(maps.refined, channel, maps.height, maps.width, stack[index].key))
-      coarse.append(try plane(maps.coarse, channel, (maps.height + 1) / 2, (maps.width + 1) / 2, stack[index].key))
-    }
-    return Prediction(refined: refined, coarse: coarse)
+    let half = PixelWindow(height: (maps.height + 1) / 2, width: (maps.width + 1) / 2)
+    guard let coarse = maps.coarse else { preconditionFailure("a whole section has a coarse map") }
+    return Prediction(
+      refined: try planes(maps.refined, PixelWindow(height: maps.height, width: maps.width), stack[index].key),
+      coarse: try planes(coarse, half, stack[index].key))
+  }
+
+  /// Sigmoids of the direct channels in a window of logits.
+  func planes(_ logits: Tensor, _ window: PixelWindow, _ key: String) throws(KernelError) -> [FloatPlane] {
+    var planes: [FloatPlane] = []
+    for channel in 0..<3 { planes.append(try plane(logits, channel, window, key)) }
+    return planes
   }
 
   private func plane(
-    _ logits: Tensor, _ channel: Int, _ height: Int, _ width: Int, _ key: String
+    _ logits: Tensor, _ channel: Int, _ window: PixelWindow, _ key: String
   ) throws(KernelError) -> FloatPlane {
-    let values = [Float](unsafeUninitializedCapacity: height * width) { buffer, count in
+    let first = logits.data + (window.rows.lowerBound * logits.width + window.columns.lowerBound) * logits.channels
+    let values = [Float](unsafeUninitializedCapacity: window.pixels) { buffer, count in
       ck_sigmoid_plane(
-        logits.data, Int32(logits.width), Int32(logits.channels), Int32(channel), buffer.baseAddress, Int32(height),
-        Int32(width))
-      count = height * width
+        first, Int32(logits.width), Int32(logits.channels), Int32(channel), buffer.baseAddress, Int32(window.height),
+        Int32(window.width))
+      count = window.pixels
     }
     guard ck_all_finite(values, values.count) == 1 else {
       throw .notFinite(what: "the network's output for section \(key)")
     }
-    return FloatPlane(height: height, width: width, values: values)
+    return FloatPlane(height: window.height, width: window.width, values: values)
   }
 
   /// The normalised section, padded by reflection to multiples of the alignment; nil when a pixel is no number.
   private func prepared(_ plane: FloatPlane) throws(KernelError) -> Tensor? {
     guard let normalisation = Normalisation(plane.values) else { return nil }
-    let alignment = architecture.alignment
-    func padded(_ size: Int) -> Int { (size + alignment - 1) / alignment * alignment }
-    let out = try Tensor(padded(plane.height), padded(plane.width), 1)
-    let columns = (0..<out.width).map { reflected($0, plane.width) }
+    let whole = PixelWindow(height: plane.height, width: plane.width)
+    return try normalised(plane, at: whole, of: whole, to: padded(whole), normalisation)
+  }
+
+  /// A section's size, padded to multiples of the alignment.
+  func padded(_ size: PixelWindow) -> PixelWindow {
+    func padded(_ size: Int) -> Int {
+      (size + architecture.alignment - 1) / architecture.alignment * architecture.alignment
+    }
+    return PixelWindow(height: padded(size.height), width: padded(size.width))
+  }
+
+  /// A window of the padded section.
+  /// - Parameters:
+  ///   - plane: the pixels of the section at `place`, enough of them.
+  ///   - size: the section.
+  func normalised(
+    _ plane: FloatPlane, at place: PixelWindow, of size: PixelWindow, to window: PixelWindow,
+    _ normalisation: Normalisation
+  ) throws(KernelError) -> Tensor {
+    let out = try Tensor(window.height, window.width, 1)
+    let columns = window.columns.map { reflected($0, size.width) - place.columns.lowerBound }
     let (mean, scale) = (Float(normalisation.mean), normalisation.scale)
     plane.values.withUnsafeBufferPointer { pixels in
-      for y in 0..<out.height {
-        let row = reflected(y, plane.height) * plane.width
+      for (y, row) in window.rows.enumerated() {
+        let from = (reflected(row, size.height) - place.rows.lowerBound) * plane.width
         let to = out.data + y * out.width
-        for x in 0..<out.width { to[x] = (pixels[row + columns[x]] - mean) * scale }
+        for x in 0..<out.width { to[x] = (pixels[from + columns[x]] - mean) * scale }
       }
     }
     return out
@@ -112,15 +145,10 @@ public final class FGNet {
 // MARK: - Evaluation
 
 extension FGNet {
-  /// A layer at a place of the stack.
-  private struct Step: Hashable {
-    var layer: Layer
-    var place: Int
-  }
-
   struct Maps {
     var refined: Tensor
-    var coarse: Tensor
+    /// Not of a tile.
+    var coarse: Tensor?
     var height: Int
     var width: Int
   }
@@ -128,63 +156,74 @@ extension FGNet {
   /// Logits of `stack[index]`, padded.
   /// - Parameter prepare: the network's input from an image, nil when there is none.
   func maps(index: Int, stack: [StackPlane], prepare: (FloatPlane) throws -> Tensor?) throws -> Maps {
-    try precision.inUse { try evaluated(index, stack, prepare) }
+    // Sections from here on can still get neighbours; results above it are provisional and push nothing out.
+    let final = min(index, stack.count - 1 - contextRadius)
+    return try maps(index: index, stack: stack, tile: nil, final: final) { plane in
+      let image = try plane.image()
+      guard image.height > 0 && image.width > 0 else {
+        throw KernelError.badSection(key: plane.key, reason: "it has no pixels")
+      }
+      guard let input = try prepare(image) else { throw KernelError.notFinite(what: "section \(plane.key)") }
+      return LayerMemo.Value(maps: [input], height: image.height, width: image.width)
+    }
+  }
+
+  /// Logits of `stack[index]`, padded, or of a tile's inner window.
+  /// - Parameters:
+  ///   - final: the place up to which layers below are done with.
+  ///   - image: the layer `image` of a section; of a tile, its inner window and the trunk's input.
+  func maps(
+    index: Int, stack: [StackPlane], tile: Tile?, final: Int, image: (StackPlane) throws -> LayerMemo.Value
+  ) throws -> Maps {
+    try precision.inUse { try evaluated(index, stack, tile, final, image) }
   }
 
   private func evaluated(
-    _ index: Int, _ stack: [StackPlane], _ prepare: (FloatPlane) throws -> Tensor?
+    _ index: Int, _ stack: [StackPlane], _ tile: Tile?, _ final: Int, _ image: (StackPlane) throws -> LayerMemo.Value
   ) throws -> Maps {
     precondition(stack.indices.contains(index), "section \(index) of a stack of \(stack.count)")
-    // Sections from here on can still get neighbours; results above it are provisional and push nothing out.
-    let final = min(index, stack.count - 1 - contextRadius)
-    defer { trim(stack, index, final) }
-    let steps = plan(index, stack)
+    let disk = tile.flatMap { tile in scratch?.tile(tile.core) }
+    defer { trim(stack, index, final, disk) }
+    let schedule = Schedule(index: index, places: stack.count, final: final) { step in
+      let key = key(step, stack)
+      return memo.contains(key) || disk?.contains(key) == true
+    }
     let coarseKey = key(Step(layer: .coarse, place: index), stack)
     // Counted by key, not by place: equal sections share their layers.
     var readers: [LayerMemo.Key: Int] = [:]
-    for step in steps { for input in inputs(of: step, stack.count) { readers[key(input, stack), default: 0] += 1 } }
-    readers[coarseKey, default: 0] += 1
+    for step in schedule.steps {
+      for input in step.inputs(places: stack.count) { readers[key(input, stack), default: 0] += 1 }
+    }
+    if tile == nil { readers[coarseKey, default: 0] += 1 }
+    disk?.touch(readers.keys)
     var result: LayerMemo.Value?
-    for step in steps {
+    for step in schedule.steps {
       let own = key(step, stack)
-      if !memo.contains(own) {
-        let value = try evaluate(step, stack, prepare)
+      let inputs = step.inputs(places: stack.count).map { (step: $0, key: key($0, stack)) }
+      if !memo.contains(own) && disk?.contains(own) != true {
+        meter.place = step.place
+        for input in inputs where !memo.contains(input.key) { memo.insert(try disk?.read(input.key), for: input.key) }
+        let value = try step.layer == .image ? image(stack[step.place]) : evaluate(step, stack, tile)
         if step.layer == .output { result = value } else { memo.insert(value, for: own) }
       }
-      for input in inputs(of: step, stack.count) {
-        let read = key(input, stack)
-        readers[read, default: 0] -= 1
-        if readers[read] == 0 && input.place < input.layer.firstPlaceNeeded(after: final) { memo.remove(read) }
+      for input in inputs {
+        readers[input.key, default: 0] -= 1
+        if readers[input.key] == 0 { release(input.key, isNeeded: !schedule.drops(input.step), disk) }
       }
     }
-    let coarse = memo.take(coarseKey)
-    guard let result, let coarse else { preconditionFailure("section \(index) was not evaluated") }
-    return Maps(refined: result.maps[0], coarse: coarse.maps[0], height: result.height, width: result.width)
+    let coarse = tile == nil ? memo.take(coarseKey) : nil
+    guard let result, coarse != nil || tile != nil else { preconditionFailure("section \(index) was not evaluated") }
+    return Maps(refined: result.maps[0], coarse: coarse?.maps[0], height: result.height, width: result.width)
   }
 
-  /// What must be evaluated for the output at `index`: in the order a growing stack would do it, so that little is in
-  /// memory at a time.
-  private func plan(_ index: Int, _ stack: [StackPlane]) -> [Step] {
-    var open = [Step(layer: .output, place: index)]
-    var found: Set<Step> = Set(open)
-    while let step = open.popLast() {
-      for input in inputs(of: step, stack.count) where !found.contains(input) {
-        if memo.contains(key(input, stack)) { continue }
-        found.insert(input)
-        open.append(input)
-      }
+  /// A layer has been read for the last time in an evaluation. A tile's leave the memory; on disk they stay for later
+  /// sections.
+  private func release(_ key: LayerMemo.Key, isNeeded: Bool, _ disk: LayerScratch.Tile?) {
+    if isNeeded {
+      guard let disk else { return }
+      if let value = memo.take(key) { disk.write(value, for: key) }
     }
-    return found.sorted { a, b in
-      let (waveA, waveB) = (a.place - a.layer.reach, b.place - b.layer.reach)
-      return (waveA, a.layer.rawValue, a.place) < (waveB, b.layer.rawValue, b.place)
-    }
-  }
-
-  private func inputs(of step: Step, _ count: Int) -> [Step] {
-    step.layer.inputs.flatMap { input -> [Step] in
-      let places = input.neighbours ? max(step.place - 1, 0)...min(step.place + 1, count - 1) : step.place...step.place
-      return places.map { Step(layer: input.layer, place: $0) }
-    }
+    memo.remove(key)
   }
 
   private func key(_ step: Step, _ stack: [StackPlane]) -> LayerMemo.Key {
@@ -194,39 +233,30 @@ extension FGNet {
     return LayerMemo.Key(layer: step.layer, sections: sections, centre: step.place - first)
   }
 
-  private func evaluate(
-    _ step: Step, _ stack: [StackPlane], _ prepare: (FloatPlane) throws -> Tensor?
-  ) throws -> LayerMemo.Value {
-    meter.place = step.place
-    if step.layer == .image {
-      let image = try stack[step.place].image()
-      guard image.height > 0 && image.width > 0 else {
-        throw KernelError.badSection(key: stack[step.place].key, reason: "it has no pixels")
-      }
-      guard let input = try prepare(image) else {
-        throw KernelError.notFinite(what: "section \(stack[step.place].key)")
-      }
-      return LayerMemo.Value(maps: [input], height: image.height, width: image.width)
-    }
+  private func evaluate(_ step: Step, _ stack: [StackPlane], _ tile: Tile?) throws -> LayerMemo.Value {
     var values: [Step: LayerMemo.Value] = [:]
-    for input in inputs(of: step, stack.count) { values[input] = memo.take(key(input, stack)) }
+    let inputs = step.inputs(places: stack.count)
+    for input in inputs { values[input] = memo.take(key(input, stack)) }
     guard let own = values[Step(layer: step.layer.inputs[0].layer, place: step.place)] else {
       preconditionFailure("\(step.layer) at \(step.place) has no input")
     }
-    for input in inputs(of: step, stack.count) {
+    for input in inputs {
       guard let value = values[input], value.height != own.height || value.width != own.width else { continue }
       throw KernelError.badSection(
         key: stack[input.place].key,
         reason: "it is \(value.height) x \(value.width), its neighbour is \(own.height) x \(own.width)")
     }
-    let maps = try modules.evaluate(step.layer) { layer, shift in
-      values[Step(layer: layer, place: step.place + shift)]?.maps
+    let isTrunk = step.layer == .base
+    var maps = try modules.evaluate(step.layer, view: tile?.trunkView) { layer, shift in
+      let maps = values[Step(layer: layer, place: step.place + shift)]?.maps
+      return isTrunk ? maps.map { Array($0.suffix(1)) } : maps
     }
+    if isTrunk, let tile { maps = try tile.cropped(maps) }
     return LayerMemo.Value(maps: maps, height: own.height, width: own.width)
   }
 
   /// Drops what no later section of this stack can need. Looks at the stack around `index` only.
-  private func trim(_ stack: [StackPlane], _ index: Int, _ final: Int) {
+  private func trim(_ stack: [StackPlane], _ index: Int, _ final: Int, _ disk: LayerScratch.Tile?) {
     let reach = 2 * contextRadius + 1
     let window = max(0, min(index, final) - reach)...min(stack.count - 1, index + reach)
     var needed: Set<LayerMemo.Key> = []
@@ -235,6 +265,15 @@ extension FGNet {
         needed.insert(key(Step(layer: layer, place: place), stack))
       }
     }
-    memo.trim(needed: needed, sections: Set(stack[window].map(\.key)), limit: memoryLimit)
+    let sections = Set(stack[window].map(\.key))
+    if let disk {
+      disk.trim(needed: needed, sections: sections)
+      memo = LayerMemo()
+    } else {
+      memo.trim(needed: needed, sections: sections, limit: memoryLimit)
+    }
   }
+
+  /// Drops all layers.
+  func forget() { memo = LayerMemo() }
 }

@@ -1,3 +1,24 @@
+/// Which tokens of a section's grid an image of the trunk gives.
+struct TrunkView: Hashable {
+  let rows: Range<Int>
+  let columns: Range<Int>
+  /// The section's grid.
+  let height: Int
+  let width: Int
+
+  init(rows: Range<Int>, columns: Range<Int>, height: Int, width: Int) {
+    self.rows = rows
+    self.columns = columns
+    self.height = height
+    self.width = width
+  }
+
+  init(height: Int, width: Int) { self.init(rows: 0..<height, columns: 0..<width, height: height, width: width) }
+
+  /// Tokens above and left of it whose pixels the image has as well: one, or none at the section's border.
+  var before: (rows: Int, columns: Int) { (rows.lowerBound > 0 ? 1 : 0, columns.lowerBound > 0 ? 1 : 0) }
+}
+
 /// The image encoder of SAM2. Ports sam2/modeling/backbones/hieradet.py (Hiera) @2b90b9f.
 final class Hiera {
   private let shape: Architecture.Trunk
@@ -6,7 +27,8 @@ final class Hiera {
   /// (embed_dim, rows, columns), row-major.
   private let background: [Float]?
   private let window: [Float]
-  private var cached: Tensor?
+  /// The position embedding of the last view.
+  private var cached: (view: TrunkView, map: Tensor)?
   private let meter: Meter
 
   /// - Parameter grey: the input has one channel, which stands for all of the trunk's; their weights are summed.
@@ -39,11 +61,14 @@ final class Hiera {
     }
   }
 
-  /// Maps at strides 4, 8, 16, 32 of (h, w, inputs); h and w are multiples of 32.
-  func callAsFunction(_ image: Tensor) throws(KernelError) -> [Tensor] {
-    precondition(image.height % 32 == 0 && image.width % 32 == 0)
-    let position = try position(image.height / 4, image.width / 4)
-    var tokens = try patch(image, residual: position)
+  /// Maps at strides 4, 8, 16, 32 of (h, w, inputs); h and w are multiples of 32, but for the pixels before a view.
+  /// - Parameter view: the part of a section that the image is; nil: all of it.
+  func callAsFunction(_ image: Tensor, view: TrunkView? = nil) throws(KernelError) -> [Tensor] {
+    let view = view ?? TrunkView(height: image.height / 4, width: image.width / 4)
+    precondition(view.rows.count % 8 == 0 && view.columns.count % 8 == 0)
+    precondition(image.height == 4 * (view.rows.count + view.before.rows))
+    precondition(image.width == 4 * (view.columns.count + view.before.columns))
+    var tokens = try patches(image, view)
     var outputs: [Tensor] = []
     for (block, shape) in zip(blocks, shape.blocks) {
       tokens = try block(tokens)
@@ -52,36 +77,51 @@ final class Hiera {
     return outputs
   }
 
-  /// The position embedding of a grid of tokens: the window's, repeated, plus the background's, resized.
-  private func position(_ height: Int, _ width: Int) throws(KernelError) -> Tensor {
-    if let cached, cached.height == height, cached.width == width { return cached }
+  /// The tokens of the view. Those before it are embedded with them, because the first of the view see their pixels.
+  private func patches(_ image: Tensor, _ view: TrunkView) throws(KernelError) -> Tensor {
+    let (above, left) = view.before
+    let tokens = try patch(image, residual: position(view))
+    if above == 0 && left == 0 { return tokens }
+    return try tokens.cropped(rows: above..<tokens.height, columns: left..<tokens.width)
+  }
+
+  /// The position embedding of a view and the tokens before it: the window's, repeated, plus the background's, resized
+  /// to the section's grid.
+  private func position(_ view: TrunkView) throws(KernelError) -> Tensor {
+    if let cached, cached.view == view { return cached.map }
+    cached = nil
     let dim = shape.embedDim
-    let out = try Tensor(height, width, dim)
+    let (top, left) = (view.rows.lowerBound - view.before.rows, view.columns.lowerBound - view.before.columns)
+    let out = try Tensor(view.rows.upperBound - top, view.columns.upperBound - left, dim)
     let (rows, columns) = (shape.posEmbedWindow[0], shape.posEmbedWindow[1])
     let tile = Self.channelsLast(window, dim)
     tile.withUnsafeBufferPointer { tile in
       guard let tile = tile.baseAddress else { return }
-      for y in 0..<height {
-        for x in stride(from: 0, to: width, by: columns) {
-          let to = out.data + (y * width + x) * dim
-          to.update(from: tile + y % rows * columns * dim, count: min(columns, width - x) * dim)
+      for y in 0..<out.height {
+        let row = tile + (top + y) % rows * columns * dim
+        for x in 0..<out.width {
+          (out.data + (y * out.width + x) * dim).update(from: row + (left + x) % columns * dim, count: dim)
         }
       }
     }
     if let background, let grid = shape.windowPosEmbedBkgSpatialSize {
-      addBackground(background, grid[0], grid[1], to: out)
+      addBackground(background, grid[0], grid[1], to: out, from: (top, left), of: view)
     }
     meter.report("trunk.position", out)
-    cached = out
+    cached = (view, out)
     return out
   }
 
   /// out <- out + background (rows, columns) resized: first its rows, then the columns of each row of the result.
-  private func addBackground(_ background: [Float], _ rows: Int, _ columns: Int, to out: Tensor) {
+  /// - Parameter first: the place of the first token of `out` in the grid of the view's section.
+  private func addBackground(
+    _ background: [Float], _ rows: Int, _ columns: Int, to out: Tensor, from first: (row: Int, column: Int),
+    of view: TrunkView
+  ) {
     let dim = out.channels
     let grid = Self.channelsLast(background, dim)
-    let vertical = (0..<out.height).map { Bicubic(place: $0, from: rows, to: out.height) }
-    let horizontal = (0..<out.width).map { Bicubic(place: $0, from: columns, to: out.width) }
+    let vertical = (0..<out.height).map { Bicubic(place: first.row + $0, from: rows, to: view.height) }
+    let horizontal = (0..<out.width).map { Bicubic(place: first.column + $0, from: columns, to: view.width) }
     for y in 0..<out.height {
       var row = [Float](repeating: 0, count: columns * dim)
       vertical[y].add(grid, count: columns * dim, to: &row)

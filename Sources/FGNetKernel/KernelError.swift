@@ -13,6 +13,10 @@ public enum KernelError: Error, Sendable, Equatable, CustomStringConvertible {
   /// A section of a stack differs in shape from its neighbour, or is empty.
   case badSection(key: String, reason: String)
   case outOfMemory(bytes: Int)
+  /// The scratch file for layers cannot be made or read.
+  case scratch(directory: String, reason: String)
+  /// A section needs more memory than the network may take: as a whole, or, where tiles are possible, for one tile.
+  case overBudget(height: Int, width: Int, bytes: Int, budget: Int, byTiles: Bool)
 
   public var description: String {
     switch self {
@@ -26,6 +30,10 @@ public enum KernelError: Error, Sendable, Equatable, CustomStringConvertible {
       return "weights of \(source) do not fit the architecture; \(lists)"
     case .notFinite(let what): return "\(what) holds a value that is not a finite number"
     case .badSection(let key, let reason): return "section \(key): \(reason)"
+    case .scratch(let directory, let reason): return "the scratch file for layers in \(directory): \(reason)"
+    case .overBudget(let height, let width, let bytes, let budget, let byTiles):
+      let what = byTiles ? "the smallest tile of a section" : "a section, which is taken only as a whole,"
+      return "\(what) of \(height) x \(width) pixels needs \(bytes) bytes for the network, \(budget) are allowed"
     case .outOfMemory(let bytes): return "out of memory: a tensor of \(bytes) bytes could not be allocated"
     }
   }

@@ -38,7 +38,8 @@ struct LayerMemo {
 
   func contains(_ key: Key) -> Bool { entries[key] != nil }
 
-  mutating func insert(_ value: Value, for key: Key) {
+  mutating func insert(_ value: Value?, for key: Key) {
+    guard let value else { return }
     clock += 1
     entries[key] = Entry(value: value, used: clock)
   }

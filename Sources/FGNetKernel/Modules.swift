@@ -48,9 +48,13 @@ final class Modules {
   }
 
   /// A layer's maps from those of its inputs.
-  /// - Parameter read: the maps of an input layer at the place shifted by -1, 0 or 1; nil where the stack ends.
+  /// - Parameters:
+  ///   - view: the part of the section that the trunk's image is; nil: all of it.
+  ///   - read: the maps of an input layer at the place shifted by -1, 0 or 1; nil where the stack ends.
   /// - Precondition: `layer` is not `.image`.
-  func evaluate(_ layer: Layer, _ read: (Layer, Int) -> [Tensor]?) throws(KernelError) -> [Tensor] {
+  func evaluate(
+    _ layer: Layer, view: TrunkView? = nil, _ read: (Layer, Int) -> [Tensor]?
+  ) throws(KernelError) -> [Tensor] {
     func at(_ layer: Layer, _ map: Int = 0) -> Tensor {
       guard let maps = read(layer, 0) else { preconditionFailure("\(layer) is not there") }
       return maps[map]
@@ -58,7 +62,7 @@ final class Modules {
     func around(_ layer: Layer) -> [Tensor?] { [-1, 0, 1].map { read(layer, $0)?[0] } }
     switch layer {
     case .image: preconditionFailure("an image is given, not evaluated")
-    case .base: return try base(at(.image))
+    case .base: return try base(at(.image), view)
     case .fine1: return [try fine1(at(.image))]
     case .encode2: return [try encode("fge.rs2", at(.fine1))]
     case .guide8: return [try block("coarse.rs8").second(around(.base))]
@@ -77,8 +81,8 @@ final class Modules {
     }
   }
 
-  private func base(_ image: Tensor) throws(KernelError) -> [Tensor] {
-    let outputs = try trunk(image)
+  private func base(_ image: Tensor, _ view: TrunkView?) throws(KernelError) -> [Tensor] {
+    let outputs = try trunk(image, view: view)
     let g32 = try convolution("coarse.lateral32")(outputs[3], relu: true)
     let g16 = try block("coarse.rs16")(join("coarse.red16", g32, "coarse.lateral16", outputs[2]))
     let g8 = try block("coarse.rs8").first(join("coarse.red8", g16, "coarse.lateral8", outputs[1]))

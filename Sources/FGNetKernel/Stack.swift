@@ -17,12 +17,29 @@ public struct FloatPlane: Sendable, Equatable {
 public struct StackPlane {
   /// Identifies the image's content: equal keys mean equal images.
   public var key: String
+  /// Rows and columns; nil: known from the image only. Such a section is always evaluated as a whole.
+  public let size: PixelWindow?
   /// Intensities 0...1. Called at most once per evaluation, not at all when what depends on it is still in memory.
-  public var image: () throws -> FloatPlane
+  public let image: () throws -> FloatPlane
+  /// Intensities of a part of a section of known size.
+  let part: (PixelWindow) throws -> FloatPlane
 
+  /// A section that comes as a whole.
   public init(key: String, image: @escaping () throws -> FloatPlane) {
     self.key = key
     self.image = image
+    size = nil
+    part = { _ in preconditionFailure("a section of unknown size is not read in parts") }
+  }
+
+  /// A section that can be read in parts, any number of times.
+  /// - Parameter part: intensities 0...1 of a window inside the section.
+  public init(key: String, height: Int, width: Int, part: @escaping (PixelWindow) throws -> FloatPlane) {
+    self.key = key
+    let whole = PixelWindow(height: height, width: width)
+    size = whole
+    image = { try part(whole) }
+    self.part = part
   }
 }
 

@@ -33,6 +33,17 @@ final class Tensor {
     _ = values.initialize(from: elements)
   }
 
+  /// (rows, columns, channels): a copy of a part.
+  func cropped(rows: Range<Int>, columns: Range<Int>) throws(KernelError) -> Tensor {
+    precondition(rows.upperBound <= height && columns.upperBound <= width)
+    let out = try Tensor(rows.count, columns.count, channels)
+    for (y, row) in rows.enumerated() {
+      let from = data + (row * width + columns.lowerBound) * channels
+      (out.data + y * out.width * channels).update(from: from, count: out.width * channels)
+    }
+    return out
+  }
+
   /// A copy of all elements.
   func array() -> [Float] { Array(values) }
 

@@ -1,4 +1,5 @@
 import CHDF5
+import Domain
 
 /// An HDF5 file open for reading.
 final class H5Input {
@@ -88,6 +89,32 @@ struct H5Reader {
       H5Dread(dataset, element.type, memory.raw, source.raw, chdf5_default(), $0.baseAddress)
     }
     try context.check(status)
+  }
+
+  /// Reads a window of a two-dimensional dataset, or of plane `index` of a three-dimensional one.
+  func readWindow<T: BitwiseCopyable>(
+    _ name: String, index: Int? = nil, _ element: H5Element, _ window: PlaneWindow, zero: T
+  ) throws(VolumeError) -> [T] {
+    precondition(MemoryLayout<T>.stride == element.bytes)
+    let opened = try dataset(name)
+    let shape = try shape(of: opened.raw)
+    let leading = index == nil ? 0 : 1
+    guard shape.count == 2 + leading, window.rows.upperBound <= shape[leading],
+      window.columns.upperBound <= shape[leading + 1], index ?? 0 < (index == nil ? 1 : shape[0])
+    else { throw damaged("\(name) has the shape \(shape)") }
+    var values = [T](repeating: zero, count: window.pixels)
+    if values.isEmpty { return values }
+    let source = try H5ID(H5Dget_space(opened.raw), context)
+    let start =
+      (index.map { [hsize_t($0)] } ?? []) + [hsize_t(window.rows.lowerBound), hsize_t(window.columns.lowerBound)]
+    let size = (index == nil ? [] : [1]) + [hsize_t(window.height), hsize_t(window.width)]
+    try context.check(H5Sselect_hyperslab(source.raw, H5S_SELECT_SET, start, nil, size, nil))
+    let memory = try H5ID(H5Screate_simple(Int32(size.count), size, nil), context)
+    let status = values.withUnsafeMutableBytes {
+      H5Dread(opened.raw, element.type, memory.raw, source.raw, chdf5_default(), $0.baseAddress)
+    }
+    try context.check(status)
+    return values
   }
 
   func integer(_ name: String) throws(VolumeError) -> Int64 {

@@ -12,22 +12,29 @@ struct SectionEncoder {
   private var root: hid_t { output.raw }
 
   func encode(_ products: SectionProducts) throws(VolumeError) {
+    try begin(products.z)
     let writer = H5Writer(context: context, place: root)
-    try writer.attribute("format", .i64, [Self.format])
-    try writer.attribute("z", .i64, [Int64(products.z)])
     if let image = products.image { try plane("image", .u8, image, writer) }
     if let image = products.image16 { try plane("image16", .u16, image, writer) }
-    if let affinities = products.affinities { try encode(affinities, writer) }
-    if let fragments = products.fragments {
-      try plane("fragments", .u32, fragments.labels, writer)
-      let dataset = try H5ID(H5Dopen2(root, "fragments", chdf5_default()), context)
-      try H5Writer(context: context, place: dataset.raw).attribute("count", .i64, [Int64(fragments.count)])
-    }
-    if let graph = products.graph { try encode(graph, writer) }
-    if let summaries = products.summaries { try encode(summaries, writer) }
-    let provenance = try writer.group("provenance")
+    if let affinities = products.affinities { try encode(affinities) }
+    if let fragments = products.fragments { try encode(fragments) }
+    if let graph = products.graph { try encode(graph) }
+    if let summaries = products.summaries { try encode(summaries) }
+    try end(products.attributes)
+  }
+
+  // The parts, in this order.
+
+  func begin(_ z: SectionNumber) throws(VolumeError) {
+    let writer = H5Writer(context: context, place: root)
+    try writer.attribute("format", .i64, [Self.format])
+    try writer.attribute("z", .i64, [Int64(z)])
+  }
+
+  func end(_ attributes: [String: String]) throws(VolumeError) {
+    let provenance = try H5Writer(context: context, place: root).group("provenance")
     let texts = H5Writer(context: context, place: provenance.raw)
-    for (name, text) in products.attributes.sorted(by: { $0.key < $1.key }) {
+    for (name, text) in attributes.sorted(by: { $0.key < $1.key }) {
       guard !name.isEmpty else { throw .unwritable(path: context.path, reason: "an attribute without a name") }
       try texts.attribute(name, text)
     }
@@ -41,7 +48,14 @@ struct SectionEncoder {
     try output.checkWrites()
   }
 
-  private func encode(_ affinities: AffinitySection, _ writer: H5Writer) throws(VolumeError) {
+  func encode(_ fragments: FragmentSection) throws(VolumeError) {
+    try plane("fragments", .u32, fragments.labels, H5Writer(context: context, place: root))
+    let dataset = try H5ID(H5Dopen2(root, "fragments", chdf5_default()), context)
+    try H5Writer(context: context, place: dataset.raw).attribute("count", .i64, [Int64(fragments.count)])
+  }
+
+  func encode(_ affinities: AffinitySection) throws(VolumeError) {
+    let writer = H5Writer(context: context, place: root)
     let height = affinities.height
     let width = affinities.width
     let dataset = try writer.dataset(
@@ -53,8 +67,8 @@ struct SectionEncoder {
     }
   }
 
-  private func encode(_ graph: SectionGraph, _ writer: H5Writer) throws(VolumeError) {
-    let group = try writer.group("graph")
+  func encode(_ graph: SectionGraph) throws(VolumeError) {
+    let group = try H5Writer(context: context, place: root).group("graph")
     let lists = H5Writer(context: context, place: group.raw)
     try lists.attribute("z", .i64, [Int64(graph.z)])
     try list("fragments", .u64, graph.fragments.map(\.rawValue), lists)
@@ -78,8 +92,8 @@ struct SectionEncoder {
     try list("histogram_counts", .u32, counts, lists)
   }
 
-  private func encode(_ summaries: [FragmentSummary], _ writer: H5Writer) throws(VolumeError) {
-    let group = try writer.group("summaries")
+  func encode(_ summaries: [FragmentSummary]) throws(VolumeError) {
+    let group = try H5Writer(context: context, place: root).group("summaries")
     let lists = H5Writer(context: context, place: group.raw)
     try list("label", .u32, summaries.map(\.label), lists)
     try list("area", .i64, summaries.map { Int64($0.area) }, lists)

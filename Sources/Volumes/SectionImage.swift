@@ -16,14 +16,18 @@ public struct SectionImage: Sendable, Equatable {
 
   /// Intensities 0...1.
   public func normalised() -> Plane<Float> {
-    let largest: Float = bitDepth == 8 ? 255 : 65535
-    let values = pixels.storage.withUnsafeBufferPointer { source in
+    Plane(
+      height: pixels.height, width: pixels.width,
+      storage: Self.normalised(pixels.storage, largest: bitDepth == 8 ? 255 : 65535))
+  }
+
+  static func normalised<T: FixedWidthInteger & UnsignedInteger>(_ pixels: [T], largest: Float) -> [Float] {
+    pixels.withUnsafeBufferPointer { source in
       [Float](unsafeUninitializedCapacity: source.count) { target, count in
         for i in 0..<source.count { target[i] = Float(source[i]) / largest }
         count = source.count
       }
     }
-    return Plane(height: pixels.height, width: pixels.width, storage: values)
   }
 
   /// Mean and standard deviation of the intensities, 0...1; summed in whole numbers, so exact in any order.

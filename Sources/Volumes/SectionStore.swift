@@ -72,7 +72,7 @@ public struct SectionStore: Sendable {
     return removed
   }
 
-  private func checkedPath(_ name: String) throws(VolumeError) -> String {
+  func checkedPath(_ name: String) throws(VolumeError) -> String {
     guard !name.isEmpty, !name.hasPrefix("."), !name.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 }) else {
       throw .unwritable(path: path(name), reason: "\"\(name)\" is no name for a section file")
     }

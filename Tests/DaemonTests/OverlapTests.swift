@@ -113,10 +113,13 @@ import Volumes
   }
 
   @Test func largeSectionsGoOneAfterTheOther() {
-    #expect(VolumePipeline.mostUnderWay(height: 1024, width: 1024) == VolumePipeline.mostUnderWay)
-    #expect(VolumePipeline.mostUnderWay(height: 4096, width: 4096) == 3)
-    #expect(VolumePipeline.mostUnderWay(height: 32768, width: 32768) == 1)
-    #expect(VolumePipeline.mostUnderWay(height: 1, width: 1) == VolumePipeline.mostUnderWay)
+    func most(_ side: Int, _ left: Int) -> Int { VolumePipeline.mostUnderWay(height: side, width: side, left: left) }
+    #expect(most(1024, 1 << 30) == VolumePipeline.mostUnderWay)
+    #expect(most(4096, 1 << 30) == 3)
+    #expect(most(32768, 1 << 30) == 1)
+    #expect(most(1, 1 << 30) == VolumePipeline.mostUnderWay)
+    #expect(most(1024, 0) == 1)
+    #expect(most(1024, .max) == VolumePipeline.mostUnderWay)
   }
 
   /// The network works on a section while the one below is cut: neither goes on before the other has begun.

@@ -25,6 +25,30 @@ struct RegionGraphTests {
     )
   }
 
+  @Test("in bands as at once", arguments: [(1, 8), (8, 1), (13, 17), (64, 70)], [1, 2, 5, 13, 100])
+  func bands(_ shape: (Int, Int), _ rows: Int) throws {
+    let (fragments, affinities) = Self.section(shape.0, shape.1, labels: 9, seed: UInt64(rows))
+    let (below, _) = Self.section(shape.0, shape.1, labels: 40, seed: 78)
+    let whole = try RegionGraphBuilder.graph(
+      z: 5, signature: 3, fragments: fragments, affinities: affinities,
+      previous: PreviousSection(fragments: below, z: 4, signature: 9), gapConfidence: 0.7)
+    func part<T>(_ plane: Plane<T>, _ rows: Range<Int>) -> [T] {
+      Array(plane.storage[rows.lowerBound * plane.width..<rows.upperBound * plane.width])
+    }
+    let section = BandedSection(height: shape.0, width: shape.1, count: 9, rows: rows) {
+      SectionBand(
+        labels: part(fragments.labels, $0), z: part(affinities.z, $0), y: part(affinities.y, $0),
+        x: part(affinities.x, $0))
+    }
+    let previous = BandedPrevious(z: 4, signature: 9, height: shape.0, width: shape.1, count: 40) {
+      part(below.labels, $0)
+    }
+    let found = try RegionGraphBuilder.graph(
+      z: 5, signature: 3, section: section, previous: previous, gapConfidence: 0.7)
+    #expect(found.graph == whole.graph)
+    #expect(found.summaries == whole.summaries)
+  }
+
   @Test(
     "equals a dictionary",
     arguments: [(0, 0), (1, 1), (1, 8), (8, 1), (13, 17), (64, 70)], [1, 5, 300])

@@ -215,6 +215,55 @@ struct WatershedTests {
     #expect(counts[0] < plain && counts[1] < plain && counts[0] > 1 && counts[1] > 1)
   }
 
+  /// Row by row as plane by plane, around every size of window.
+  @Test("seeds row by row", arguments: shapes + [(64, 61), (40, 1), (1, 40), (3, 50)], [0.0, 0.7, 3.5])
+  func seedsByRows(_ shape: (Int, Int), _ smoothing: Double) throws {
+    for (index, distance) in [1, 2, 3, 7, 20, 63].enumerated() {
+      var options = SeededWatershedOptions()
+      options.seedDistance = distance
+      options.seedSmoothing = smoothing
+      let watershed = try SeededWatershed(options)
+      for levels in [2, 7, 200] {
+        let affinities = Self.affinities(shape.0, shape.1, seed: UInt64(31 + index), levels: levels)
+        var expected = Plane<UInt32>(height: shape.0, width: shape.1, repeating: 7)
+        let count = try watershed.placeSeeds(watershed.boundaryLevels(affinities), into: &expected)
+        var found = Plane<UInt32>(height: shape.0, width: shape.1, repeating: 9)
+        #expect(try watershed.placeSeeds(affinities, into: &found) == count)
+        #expect(found == expected, "\(shape), distance \(distance), smoothing \(smoothing), \(levels) levels")
+      }
+    }
+  }
+
+  /// More pixels wait on one level than a piece of a queue holds.
+  @Test("a flood of wide fronts")
+  func wideFronts() throws {
+    let (height, width) = (9, 6000)
+    let bright = Plane<UInt8>(height: height, width: width, repeating: 200)
+    var seeds = Plane<UInt32>(height: height, width: width, repeating: 0)
+    for x in 0..<width { seeds[x % 3 == 0 ? 0 : 8, x] = UInt32(x + 1) }
+    let watershed = try SeededWatershed()
+    let affinities = AffinitySection(z: bright, y: bright, x: bright)
+    var found = seeds
+    try watershed.flood(affinities, &found)
+    #expect(found.storage == Self.fifoFlood(seeds))
+  }
+
+  /// Of one level: first come, first served.
+  static func fifoFlood(_ seeds: Plane<UInt32>) -> [UInt32] {
+    var labels = seeds.storage
+    var queue = labels.indices.filter { labels[$0] != 0 }
+    var head = 0
+    while head < queue.count {
+      let p = queue[head]
+      head += 1
+      for q in around(p, seeds.height, seeds.width) where labels[q] == 0 {
+        labels[q] = labels[p]
+        queue.append(q)
+      }
+    }
+    return labels
+  }
+
   @Test("seeds are the largest of their window")
   func seedDistance() throws {
     var options = SeededWatershedOptions()

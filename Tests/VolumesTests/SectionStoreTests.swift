@@ -51,6 +51,61 @@ func madeSection(_ height: Int = 70, _ width: Int = 90, z: SectionNumber = -4, s
     #expect(try folder.names() == ["z.h5"])
   }
 
+  /// Part by part, read meanwhile: the same bytes.
+  @Test(arguments: [(70, 90), (1, 1), (257, 513)])
+  func aFileInParts(height: Int, width: Int) throws {
+    var section = madeSection(height, width)
+    section.image = nil
+    try store.write(section, name: "whole.h5")
+    let writer = try store.begin("parts.h5", z: section.z)
+    let (affinities, fragments) = (try #require(section.affinities), try #require(section.fragments))
+    try writer.write(affinities)
+    try writer.write(fragments)
+    for rows in [0..<1, height / 2..<height, 0..<height] {
+      func part<T>(_ plane: Plane<T>) -> [T] {
+        plane.cropped(to: PlaneWindow(rows: rows, columns: 0..<width)).storage
+      }
+      let found = try writer.read(SectionRows(rows: rows, width: width, parts: [.fragments, .affinities]))
+      #expect(found.labels == part(fragments.labels))
+      #expect(found.z == part(affinities.z) && found.y == part(affinities.y) && found.x == part(affinities.x))
+    }
+    try writer.write(try #require(section.graph), try #require(section.summaries))
+    #expect(!store.exists("parts.h5"))
+    try writer.finish(attributes: section.attributes)
+    #expect(try store.read("parts.h5") == section)
+    #expect(try contents(folder.file("parts.h5")) == contents(folder.file("whole.h5")))
+    let rows = SectionRows(rows: 0..<height, width: width, parts: .fragments)
+    #expect(try store.read("parts.h5", rows).labels == fragments.labels.storage)
+    #expect(try store.read("parts.h5", rows).z.isEmpty)
+    let shape = try #require(try store.fragmentShape("parts.h5"))
+    #expect(shape == (height, width, fragments.count))
+    #expect(throws: VolumeError.self) {
+      try store.read("parts.h5", SectionRows(rows: 0..<height + 1, width: width, parts: .fragments))
+    }
+  }
+
+  @Test func anUnfinishedFileLeavesNothing() throws {
+    let section = madeSection()
+    var writer: SectionWriter? = try store.begin("z.h5", z: 1)
+    try writer?.write(try #require(section.affinities))
+    writer = nil
+    #expect(try folder.names().isEmpty)
+  }
+
+  @Test(arguments: [8, 16])
+  func windowsOfTheSource(bitDepth: Int) throws {
+    var generator = SeededGenerator(8)
+    let pixels: Plane<UInt16> = randomPlane(70, 300, largest: bitDepth == 8 ? 255 : 65535, using: &generator)
+    let image = SectionImage(bitDepth: bitDepth, pixels: pixels)
+    try store.writeSource(image, z: 1, name: "s.h5", attributes: [:])
+    for window in [
+      PlaneWindow(height: 70, width: 300), PlaneWindow(rows: 3..<4, columns: 299..<300),
+      PlaneWindow(rows: 10..<70, columns: 200..<290),
+    ] {
+      #expect(try store.readSource("s.h5", window) == image.normalised().cropped(to: window))
+    }
+  }
+
   @Test func partsComeAlone() throws {
     let section = madeSection()
     try store.write(section, name: "z.h5")

@@ -34,6 +34,11 @@ float *ck_allocate(size_t count);
 void ck_free(float *memory);
 /// Bytes of large blocks, in use and kept.
 size_t ck_memory(void);
+/// Of those in use alone.
+size_t ck_memory_in_use(void);
+/// Kept blocks are given back where they and those in use are more than this; SIZE_MAX at the start. Returns the limit
+/// before.
+size_t ck_limit_memory(size_t bytes);
 /// Gives kept blocks back to the system.
 void ck_release_kept(void);
 

@@ -38,8 +38,14 @@ int post_smooth(const int32_t *distance, int32_t *smoothed, size_t height, size_
 int post_seeds(
     const int32_t *surface, const int32_t *distance, int radius, uint32_t *labels, uint32_t *count, size_t height,
     size_t width);
-// Seeded watershed, 4-connected: pixels of lowest level first, first come first served within a level.
-int post_flood(const uint16_t *level, uint32_t *labels, size_t height, size_t width);
+// What post_boundary_levels, post_distance, post_smooth (sigma > 0) and post_seeds give together; radius > 0. Needs no
+// planes but the labels'.
+int post_seeds_by_rows(
+    const uint8_t *y, const uint8_t *x, uint16_t limit, double sigma, int radius, uint32_t *labels, uint32_t *count,
+    size_t height, size_t width);
+// Seeded watershed, 4-connected, on the boundary levels of affinities y and x: pixels of lowest level first, first come
+// first served within a level. Beside the labels it needs 4 bytes for each pixel that waits at a time.
+int post_flood(const uint8_t *y, const uint8_t *x, uint32_t *labels, size_t height, size_t width);
 // Sets labels with fewer than minimum pixels to 0; if that would leave none and keep_one is set, the largest stays.
 int post_remove_small(uint32_t *labels, size_t pixels, uint32_t count, uint64_t minimum, int keep_one);
 // Renumbers 1...count in raster order of first pixels. Returns the new count, or -1.
@@ -51,22 +57,29 @@ typedef struct {
   uint64_t key;
   uint64_t count;
 } post_contact;
-// Pairs of 4-neighbours with different labels, both not 0; a < b. The result is freed with post_free.
-int post_contacts_within(
-    const uint32_t *labels, const uint8_t *y, const uint8_t *x, size_t height, size_t width, int bits,
-    post_contact **contacts, size_t *count);
+// Contacts of a section that comes some rows at a time; bits holds any label. NULL: no memory.
+typedef struct post_collector post_collector;
+post_collector *post_collector_make(size_t pixels, int bits);
+void post_collector_free(post_collector *collector);
+// Pairs of 4-neighbours with different labels, both not 0; a < b. before: the row above the first; NULL at the top.
+int post_collect_within(
+    post_collector *collector, const uint32_t *labels, const uint32_t *before, const uint8_t *y, const uint8_t *x,
+    size_t height, size_t width);
 // Pairs of pixels above each other, both labels not 0; a is of `below`. Affinities are read through table[256].
-int post_contacts_between(
-    const uint32_t *below, const uint32_t *labels, const uint8_t *z, const uint8_t *table, size_t pixels, int bits,
-    post_contact **contacts, size_t *count);
+int post_collect_between(
+    post_collector *collector, const uint32_t *below, const uint32_t *labels, const uint8_t *z, const uint8_t *table,
+    size_t pixels);
+// All that was collected, freed with post_free; the collector is gone.
+int post_collector_finish(post_collector *collector, post_contact **contacts, size_t *count);
 void post_free(void *memory);
 uint32_t post_largest_label(const uint32_t *labels, size_t pixels);
-// One for each label 1...count; box is half open.
+// One for each label 1...count, zero at first; box is half open.
 typedef struct {
   uint64_t area, sum_y, sum_x;
   uint32_t min_y, min_x, max_y, max_x;
 } post_summary;
-void post_summarise(const uint32_t *labels, size_t height, size_t width, post_summary *summaries, uint32_t count);
+// Adds the rows first ..< first + height of a section.
+void post_summarise(const uint32_t *labels, size_t first, size_t height, size_t width, post_summary *summaries);
 
 // Agglomeration.
 typedef struct {

@@ -27,11 +27,12 @@ void post_free(void *memory) { free(memory); }
 
 // Contacts as they come, runs of equal ones along x as one. When the buffer is full it is sorted and equal keys are
 // added up, which bounds memory by the distinct contacts, not by the pixels.
-typedef struct {
+struct post_collector {
   post_contact *items, *scratch;
   size_t count, capacity;
-  int bits, failed;
-} collector;
+  int label_bits, bits, failed;
+};
+typedef struct post_collector collector;
 
 static void compact(collector *c) {
   post_contact *sorted = post_sort(c->items, c->scratch, c->count, c->bits);
@@ -69,59 +70,70 @@ static inline void collect(collector *c, uint64_t key) {
   c->items[c->count++] = (post_contact){key, 1};
 }
 
-static int begin(collector *c, size_t pixels, int bits) {
+post_collector *post_collector_make(size_t pixels, int bits) {
   size_t capacity = pixels < 4096 ? 4096 : pixels < (1u << 21) ? pixels : 1u << 21;
-  *c = (collector){malloc(capacity * sizeof(post_contact)), malloc(capacity * sizeof(post_contact)), 0, capacity, bits, 0};
-  if (c->items && c->scratch) return 0;
+  collector *c = malloc(sizeof(collector));
+  if (!c) return NULL;
+  *c = (collector){malloc(capacity * sizeof(post_contact)), malloc(capacity * sizeof(post_contact)), 0, capacity, bits,
+                   2 * bits + 8, 0};
+  if (c->items && c->scratch) return c;
+  post_collector_free(c);
+  return NULL;
+}
+
+void post_collector_free(post_collector *c) {
+  if (!c) return;
   free(c->items);
   free(c->scratch);
-  return -1;
+  free(c);
 }
 
-static int finish(collector *c, post_contact **contacts, size_t *count) {
+int post_collector_finish(post_collector *c, post_contact **contacts, size_t *count) {
   if (!c->failed) compact(c);
-  free(c->scratch);
-  if (c->failed) {
-    free(c->items);
-    return -1;
+  int status = c->failed ? -1 : 0;
+  if (status == 0) {
+    // What was reserved and not used goes back.
+    post_contact *items = realloc(c->items, (c->count ? c->count : 1) * sizeof(post_contact));
+    *contacts = items ? items : c->items;
+    *count = c->count;
+    c->items = NULL;
   }
-  *contacts = c->items;
-  *count = c->count;
-  return 0;
+  post_collector_free(c);
+  return status;
 }
 
-int post_contacts_within(
-    const uint32_t *labels, const uint8_t *y, const uint8_t *x, size_t height, size_t width, int bits,
-    post_contact **contacts, size_t *count) {
-  collector c;
-  if (begin(&c, height * width, 2 * bits + 8)) return -1;
-  for (size_t row = 0; row < height && !c.failed; row++)
+int post_collect_within(
+    post_collector *c, const uint32_t *labels, const uint32_t *before, const uint8_t *y, const uint8_t *x,
+    size_t height, size_t width) {
+  const int bits = c->label_bits;
+  for (size_t row = 0; row < height && !c->failed; row++) {
+    const uint32_t *upper = row ? labels + (row - 1) * width : before;
     for (size_t column = 0; column < width; column++) {
       size_t i = row * width + column;
       uint64_t here = labels[i];
       if (!here) continue;
-      uint64_t left = column ? labels[i - 1] : 0, above = row ? labels[i - width] : 0;
+      uint64_t left = column ? labels[i - 1] : 0, above = upper ? upper[column] : 0;
       if (left && left != here) {
         uint64_t a = left < here ? left : here, b = left < here ? here : left;
-        collect(&c, a << (bits + 8) | b << 8 | x[i]);
+        collect(c, a << (bits + 8) | b << 8 | x[i]);
       }
       if (above && above != here) {
         uint64_t a = above < here ? above : here, b = above < here ? here : above;
-        collect(&c, a << (bits + 8) | b << 8 | y[i]);
+        collect(c, a << (bits + 8) | b << 8 | y[i]);
       }
     }
-  return finish(&c, contacts, count);
+  }
+  return c->failed ? -1 : 0;
 }
 
-int post_contacts_between(
-    const uint32_t *below, const uint32_t *labels, const uint8_t *z, const uint8_t *table, size_t pixels, int bits,
-    post_contact **contacts, size_t *count) {
-  collector c;
-  if (begin(&c, pixels, 2 * bits + 8)) return -1;
-  for (size_t i = 0; i < pixels && !c.failed; i++)
+int post_collect_between(
+    post_collector *c, const uint32_t *below, const uint32_t *labels, const uint8_t *z, const uint8_t *table,
+    size_t pixels) {
+  const int bits = c->label_bits;
+  for (size_t i = 0; i < pixels && !c->failed; i++)
     if (below[i] && labels[i])
-      collect(&c, (uint64_t)below[i] << (bits + 8) | (uint64_t)labels[i] << 8 | table[z[i]]);
-  return finish(&c, contacts, count);
+      collect(c, (uint64_t)below[i] << (bits + 8) | (uint64_t)labels[i] << 8 | table[z[i]]);
+  return c->failed ? -1 : 0;
 }
 
 uint32_t post_largest_label(const uint32_t *labels, size_t pixels) {
@@ -130,13 +142,14 @@ uint32_t post_largest_label(const uint32_t *labels, size_t pixels) {
   return largest;
 }
 
-void post_summarise(const uint32_t *labels, size_t height, size_t width, post_summary *summaries, uint32_t count) {
-  memset(summaries, 0, sizeof(post_summary) * count);
-  for (size_t y = 0; y < height; y++)
+void post_summarise(
+    const uint32_t *labels, size_t first, size_t height, size_t width, post_summary *summaries) {
+  for (size_t y = first; y < first + height; y++) {
+    const uint32_t *row = labels + (y - first) * width;
     for (size_t x = 0; x < width;) {
-      uint32_t l = labels[y * width + x];
+      uint32_t l = row[x];
       size_t end = x + 1;
-      while (end < width && labels[y * width + end] == l) end++;
+      while (end < width && row[end] == l) end++;
       if (l) {
         post_summary *s = summaries + l - 1;
         size_t run = end - x;
@@ -150,4 +163,5 @@ void post_summarise(const uint32_t *labels, size_t height, size_t width, post_su
       }
       x = end;
     }
+  }
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "post_kernels.h"
+#include "post_planes.h"
 
 void post_boundary_levels(const uint8_t *y, const uint8_t *x, uint16_t *level, size_t height, size_t width) {
   size_t n = height * width;
@@ -14,6 +15,42 @@ void post_boundary_levels(const uint8_t *y, const uint8_t *x, uint16_t *level, s
   int right = width > 1 ? x[1] : height > 1 ? y[width] : 255;
   int below = height > 1 ? y[width] : right;
   level[0] = (uint16_t)(510 - right - below);
+}
+
+void post_distance_row(
+    const int32_t *vertical, int32_t *out, size_t width, int32_t far, int64_t *square, int32_t *site, int32_t *from) {
+  int64_t none = (int64_t)far * far;
+  for (size_t x = 0; x < width; x++) square[x] = (int64_t)vertical[x] * vertical[x];
+  ptrdiff_t top = 0;
+  site[0] = 0;
+  from[0] = 0;
+  for (int64_t u = 1; u < (int64_t)width; u++) {
+    while (top >= 0) {
+      int64_t p = from[top] - site[top], q = from[top] - u;
+      if (p * p + square[site[top]] <= q * q + square[u]) break;
+      top--;
+    }
+    if (top < 0) {
+      top = 0;
+      site[0] = (int32_t)u;
+      from[0] = 0;
+      continue;
+    }
+    int64_t i = site[top];
+    int64_t numerator = u * u - i * i + square[u] - square[i], denominator = 2 * (u - i);
+    int64_t quotient = numerator / denominator;
+    if (numerator % denominator < 0) quotient--;
+    if (quotient + 1 < (int64_t)width) {
+      top++;
+      site[top] = (int32_t)u;
+      from[top] = (int32_t)(quotient + 1);
+    }
+  }
+  for (int64_t u = (int64_t)width - 1; u >= 0; u--) {
+    int64_t d = u - site[top], value = d * d + square[site[top]];
+    out[u] = value >= none ? INT32_MAX : (int32_t)value;
+    if (u == from[top]) top--;
+  }
 }
 
 // Meijster, Roerdink and Hesselink's two passes, in integers.
@@ -36,69 +73,41 @@ int post_distance(const uint16_t *level, uint16_t limit, int32_t *distance, size
     }
   int64_t *square = malloc(sizeof(int64_t) * width);
   int32_t *site = malloc(sizeof(int32_t) * 2 * width);
-  if (!square || !site) {
-    free(square);
-    free(site);
-    return -1;
-  }
-  int32_t *from = site + width;
-  int64_t none = (int64_t)far * far;
-  for (size_t y = 0; y < height; y++) {
-    int32_t *row = distance + y * width;
-    for (size_t x = 0; x < width; x++) square[x] = (int64_t)row[x] * row[x];
-    ptrdiff_t top = 0;
-    site[0] = 0;
-    from[0] = 0;
-    for (int64_t u = 1; u < (int64_t)width; u++) {
-      while (top >= 0) {
-        int64_t p = from[top] - site[top], q = from[top] - u;
-        if (p * p + square[site[top]] <= q * q + square[u]) break;
-        top--;
-      }
-      if (top < 0) {
-        top = 0;
-        site[0] = (int32_t)u;
-        from[0] = 0;
-        continue;
-      }
-      int64_t i = site[top];
-      int64_t numerator = u * u - i * i + square[u] - square[i], denominator = 2 * (u - i);
-      int64_t quotient = numerator / denominator;
-      if (numerator % denominator < 0) quotient--;
-      if (quotient + 1 < (int64_t)width) {
-        top++;
-        site[top] = (int32_t)u;
-        from[top] = (int32_t)(quotient + 1);
-      }
-    }
-    for (int64_t u = (int64_t)width - 1; u >= 0; u--) {
-      int64_t d = u - site[top], value = d * d + square[site[top]];
-      row[u] = value >= none ? INT32_MAX : (int32_t)value;
-      if (u == from[top]) top--;
-    }
-  }
+  int status = square && site ? 0 : -1;
+  if (status == 0)
+    for (size_t y = 0; y < height; y++)
+      post_distance_row(distance + y * width, distance + y * width, width, far, square, site, site + width);
   free(square);
   free(site);
-  return 0;
+  return status;
 }
+
+int64_t *post_gaussian(double sigma, ptrdiff_t *radius, int64_t *total) {
+  *radius = (ptrdiff_t)ceil(3 * sigma);
+  int64_t *weights = malloc(sizeof(int64_t) * (size_t)(*radius + 1));
+  if (!weights) return NULL;
+  *total = 0;
+  for (ptrdiff_t k = 0; k <= *radius; k++) {
+    weights[k] = (int64_t)(65536 * exp(-0.5 * (double)(k * k) / (sigma * sigma)) + 0.5);
+    *total += k ? 2 * weights[k] : weights[k];
+  }
+  return weights;
+}
+
+int32_t post_root(int32_t square) { return (int32_t)(64 * sqrt((double)square) + 0.5); }
 
 int post_smooth(const int32_t *distance, int32_t *smoothed, size_t height, size_t width, double sigma) {
   size_t n = height * width;
   if (n == 0) return 0;
-  ptrdiff_t radius = (ptrdiff_t)ceil(3 * sigma);
-  int64_t *weights = malloc(sizeof(int64_t) * (size_t)(radius + 1));
+  ptrdiff_t radius;
+  int64_t total, *weights = post_gaussian(sigma, &radius, &total);
   int32_t *line = malloc(sizeof(int32_t) * (height > width ? height : width));
   if (!weights || !line) {
     free(weights);
     free(line);
     return -1;
   }
-  int64_t total = 0;
-  for (ptrdiff_t k = 0; k <= radius; k++) {
-    weights[k] = (int64_t)(65536 * exp(-0.5 * (double)(k * k) / (sigma * sigma)) + 0.5);
-    total += k ? 2 * weights[k] : weights[k];
-  }
-  for (size_t i = 0; i < n; i++) smoothed[i] = (int32_t)(64 * sqrt((double)distance[i]) + 0.5);
+  for (size_t i = 0; i < n; i++) smoothed[i] = post_root(distance[i]);
   for (int axis = 0; axis < 2; axis++) {
     ptrdiff_t length = (ptrdiff_t)(axis ? width : height);
     size_t step = axis ? 1 : width, lines = axis ? height : width;
@@ -146,22 +155,6 @@ static int windowMaximum(const int32_t *surface, int32_t *out, int radius, size_
   return 0;
 }
 
-typedef struct {
-  size_t position[4];
-  int count;
-} neighbours;
-
-// Above, left, right, below: the order is part of the result (ties in the flood).
-static inline neighbours neighboursOf(size_t p, size_t height, size_t width) {
-  neighbours out = {.count = 0};
-  size_t x = p % width;
-  if (p >= width) out.position[out.count++] = p - width;
-  if (x > 0) out.position[out.count++] = p - 1;
-  if (x + 1 < width) out.position[out.count++] = p + 1;
-  if (p + width < height * width) out.position[out.count++] = p + width;
-  return out;
-}
-
 int post_seeds(
     const int32_t *surface, const int32_t *distance, int radius, uint32_t *labels, uint32_t *count, size_t height,
     size_t width) {
@@ -202,49 +195,6 @@ int post_seeds(
   free(open);
   free(largest);
   return status;
-}
-
-// Every pixel enters the queue once, so this is linear in the pixels. A level below the present one may still be
-// entered behind a ridge and is then served first, as in a priority queue.
-enum { LEVELS = 511, WORDS = (LEVELS + 63) / 64 };
-
-int post_flood(const uint16_t *level, uint32_t *labels, size_t height, size_t width) {
-  size_t n = height * width;
-  const uint32_t none = UINT32_MAX;
-  uint32_t head[LEVELS], tail[LEVELS];
-  uint64_t filled[WORDS] = {0};
-  uint32_t *next = malloc(sizeof(uint32_t) * (n ? n : 1));
-  if (!next) return -1;
-#define PUSH(p)                                                    \
-  do {                                                             \
-    unsigned l_ = level[p];                                        \
-    next[p] = none;                                                \
-    if (filled[l_ / 64] >> (l_ % 64) & 1) next[tail[l_]] = (uint32_t)(p); \
-    else head[l_] = (uint32_t)(p);                                 \
-    tail[l_] = (uint32_t)(p);                                      \
-    filled[l_ / 64] |= 1ull << (l_ % 64);                          \
-  } while (0)
-  for (size_t i = 0; i < n; i++)
-    if (labels[i]) PUSH(i);
-  for (;;) {
-    int word = 0;
-    while (word < WORDS && !filled[word]) word++;
-    if (word == WORDS) break;
-    unsigned l = (unsigned)word * 64 + (unsigned)__builtin_ctzll(filled[word]);
-    size_t p = head[l];
-    if (next[p] == none) filled[word] &= filled[word] - 1;
-    else head[l] = next[p];
-    neighbours around = neighboursOf(p, height, width);
-    for (int k = 0; k < around.count; k++) {
-      size_t q = around.position[k];
-      if (labels[q]) continue;
-      labels[q] = labels[p];
-      PUSH(q);
-    }
-  }
-#undef PUSH
-  free(next);
-  return 0;
 }
 
 int post_remove_small(uint32_t *labels, size_t pixels, uint32_t count, uint64_t minimum, int keep_one) {

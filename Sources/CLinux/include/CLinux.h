@@ -7,3 +7,7 @@ int clinux_pipe(int ends[2]);
 
 /// For `posix_spawn`: the child closes every file from `first` on. An errno on failure.
 int clinux_spawn_close_from(void *file_actions, int first);
+
+/// From now on memory of `bytes` and more comes from the system and goes back to it when freed. Left to itself, glibc takes
+/// what is below 32 MiB from a heap, where holes between large blocks stay in memory.
+void clinux_return_blocks(int bytes);

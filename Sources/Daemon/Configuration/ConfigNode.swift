@@ -85,6 +85,15 @@ final class ConfigMapping {
     return found
   }
 
+  func bytes(_ key: String, default fallback: Int, atLeast least: Int) -> Int {
+    guard let node = value(key) else { return fallback }
+    guard let found = node.scalar.flatMap({ ByteSize.bytes($0.string) }), found >= least else {
+      fault("\(label(key)) must be a size such as 4GiB or 6144MiB, at least \(ByteSize.text(least))", node)
+      return fallback
+    }
+    return found
+  }
+
   func double(_ key: String, default fallback: Double, in range: ClosedRange<Double>) -> Double {
     guard let node = value(key) else { return fallback }
     guard let found = number(node), range.contains(found) else {

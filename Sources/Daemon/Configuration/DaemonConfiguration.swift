@@ -47,6 +47,17 @@ struct DaemonConfiguration: Sendable {
   /// Factor on z affinities for each missing section they cross.
   var gapConfidence: Double
   var threads: Int
+  /// Bytes that the daemon's process may use.
+  var memoryLimit: Int
+  /// What a volume's stages are told: the program itself, and this volume's share of the rest, because the networks keep
+  /// layers side by side.
+  var memoryLimitPerVolume: Int {
+    let program = FGNetAffinityStage.reserve
+    return program + (memoryLimit - program) / max(volumes.count, 1)
+  }
+  static let leastMemory = 512 << 20
+  /// Bytes of disk, in the state directory, for layers that do not fit the memory.
+  var scratchLimit: Int
   /// The file's text, for provenance.
   var text: String
   /// Where it was read, for faults.
@@ -97,6 +108,8 @@ struct DaemonConfiguration: Sendable {
       agglomerate: stage(stages.mapping("agglomerate"), default: "windowed"),
       gapConfidence: stages.double("gap_confidence", default: 0.9, in: 0...1),
       threads: root.int("threads", default: 0, in: 0...1024),
+      memoryLimit: root.bytes("memory_limit", default: 4 << 30, atLeast: leastMemory),
+      scratchLimit: root.bytes("scratch_limit", default: 32 << 30, atLeast: 0),
       text: text, path: path)
     for stage in result.intakeIgnoreFaults { intake.fault(stage) }
     for mapping in [database, intake, stages, root] { mapping.finish() }

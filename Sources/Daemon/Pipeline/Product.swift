@@ -27,6 +27,7 @@ struct ProductOrder: Sendable {
     var path: String?
     /// Of the image that the network sees.
     var key: String
+    var size: PlaneWindow?
   }
 
   struct Below: Sendable {
@@ -40,7 +41,7 @@ struct ProductOrder: Sendable {
   var z: SectionNumber
   var affinityContent: String
   var graphContent: String
-  /// The section and those around it that its affinities depend on.
+  /// The section and those around it that its affinities depend on, and what those below depend on.
   var stack: [Source]
   /// Of the section in the stack.
   var index: Int

@@ -8,27 +8,31 @@ import Volumes
 /// What is done with a volume's sections beside the pipeline's own thread. Every result is a function of what is given, and a
 /// file of the store is written by one kind of work only, so that anything may be done again, or stopped at any moment.
 ///
-/// Unchecked: the affinity stage is used by work of kind `network` only; everything else is a value, safe from any thread,
+/// Unchecked: the affinity stage and `scratch` are used by work of kind `network` only; everything else is a value, safe from any thread,
 /// or under a lock.
 final class SectionWork: @unchecked Sendable {
   /// What is kept of a product for agglomeration and for the rows.
   struct Made: Sendable {
     var graph: SectionGraph
     var summaries: [FragmentSummary]
+    /// In memory, about.
+    var bytes: Int { graph.bytes + summaries.count * MemoryLayout<FragmentSummary>.stride }
   }
 
   /// The fragments below are not there: making them failed, or they were lost.
   struct LacksFragmentsBelow: Error {}
 
   private let volume: String
-  private let stages: StageSet
-  private let store: SectionStore
-  private let timings: StageTimings
+  let stages: StageSet
+  let store: SectionStore
+  let timings: StageTimings
   private let log: Logger
   /// Fragments of the last few sections, for the section above.
-  private let labels = Mutex(ProductCache<FragmentSection>(capacity: 2))
+  private let labels: Mutex<ProductCache<FragmentSection>>
   /// Images read ahead of the network, by key.
-  private let images = Mutex(ProductCache<Plane<Float>>(capacity: 2))
+  private let images: Mutex<ProductCache<Plane<Float>>>
+  /// Denoised sections that are too large for the memory.
+  let scratch: DenoisedScratch
 
   init(volume: String, stages: StageSet, store: SectionStore, timings: StageTimings, log: Logger) {
     self.volume = volume
@@ -36,6 +40,9 @@ final class SectionWork: @unchecked Sendable {
     self.store = store
     self.timings = timings
     self.log = log
+    labels = Mutex(ProductCache(capacity: 2, limit: stages.memoryLimit / 64) { $0.labels.storage.count * 4 })
+    images = Mutex(ProductCache(capacity: 2, limit: stages.memoryLimit / 64) { $0.storage.count * 4 })
+    scratch = DenoisedScratch(directory: store.directory, capacity: 2 * stages.reach.context + 2)
   }
 
   // MARK: Intake
@@ -79,7 +86,7 @@ final class SectionWork: @unchecked Sendable {
   }
 
   /// The image that the network sees.
-  private func image(_ source: ProductOrder.Source) throws -> Plane<Float> {
+  func image(_ source: ProductOrder.Source) throws -> Plane<Float> {
     let ready = images.withLock { images in
       defer { images.remove(source.key) }
       return images[source.key]
@@ -93,7 +100,8 @@ final class SectionWork: @unchecked Sendable {
   }
 
   /// The section's pixels from the store, or, if that file was damaged, once more from the source.
-  private func sourceImage(_ source: ProductOrder.Source) throws -> Plane<Float> {
+  @discardableResult
+  func sourceImage(_ source: ProductOrder.Source) throws -> Plane<Float> {
     do { return try store.readSource(imageName(source.z, source.sha256)).normalised() } catch {
       guard let path = source.path, (try? ContentHash.sha256(ofFile: path)) == source.sha256 else { throw error }
       log.warning("\(error); made again from \(path)")
@@ -107,9 +115,7 @@ final class SectionWork: @unchecked Sendable {
 
   func affinities(_ order: ProductOrder) throws -> AffinitySection {
     guard let stage = stages.affinity else { preconditionFailure("affinities without a stage") }
-    let stack = order.stack.map { source in
-      StackSection(z: source.z, key: source.key) { [self] in try image(source) }
-    }
+    let stack = order.stack.map(stackSection)
     let before = stage.operationsDone
     defer { timings.add(operations: stage.operationsDone - before) }
     return try timings.measure(.affinity) { try stage.affinities(of: order.index, in: stack) }
@@ -126,7 +132,10 @@ final class SectionWork: @unchecked Sendable {
       "configuration": stages.fingerprint,
     ]
     if stages.affinity == nil {
-      content.image = quantised(try image(order.stack[order.index]))
+      let source = order.stack[order.index]
+      content.image = try isLarge(order) ? quantisedByBands(source) : quantised(image(source))
+    } else if isLarge(order) {
+      return try largeProduct(order, affinities, attributes: content.attributes)
     } else {
       try cut(order, affinities, &content)
     }

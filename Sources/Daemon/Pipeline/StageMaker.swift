@@ -87,7 +87,10 @@ struct StageMaker {
       affinity: made(.affinity, configuration.affinity, registry.affinity(named:options:path:)),
       watershed: made(.watershed, configuration.watershed, registry.watershed(named:options:path:)),
       agglomerate: made(.agglomerate, configuration.agglomerate, registry.agglomerate(named:options:path:)),
-      gapConfidence: configuration.gapConfidence)
+      gapConfidence: configuration.gapConfidence, memoryLimit: configuration.memoryLimitPerVolume,
+      largePixels: configuration.memoryLimitPerVolume / 64,
+      scratchBytes: configuration.scratchLimit / max(configuration.volumes.count, 1))
+    set.affinity?.limitMemory(to: set.memoryLimit)
     return (set, faults)
   }
 
@@ -132,6 +135,8 @@ extension StageMaker {
       }
     }
     lines.append("gap_confidence: \(configuration.gapConfidence)")
+    lines.append("memory_limit: \(ByteSize.text(configuration.memoryLimit))")
+    lines.append("scratch_limit: \(ByteSize.text(configuration.scratchLimit))")
     return lines
       + zip(configuration.volumes, sets).map { volume, set in
         let size = VoxelNanometres(z: volume.voxelSize.z, y: volume.voxelSize.y, x: volume.voxelSize.x)

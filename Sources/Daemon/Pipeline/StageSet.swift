@@ -9,6 +9,12 @@ struct StageSet {
   var watershed: (any WatershedStage)?
   var agglomerate: (any AgglomerateStage)?
   var gapConfidence: Double
+  /// Bytes the program may use for one volume.
+  var memoryLimit = Int.max
+  /// Sections of more pixels are read and written part by part: where labels and affinities are an eighth of the memory.
+  var largePixels = Int.max
+  /// Bytes of disk that the affinity stage may use beside the store.
+  var scratchBytes = 0
 
   /// Sections on each side that the results of a section depend on, for the plan.
   var reach: VolumePlan.Reach {

@@ -61,13 +61,10 @@ extension VolumePipeline {
     guard stages.watershed != nil, let row = rows[product.z], row.state == .provisional, let file = row.file,
       products.contains(file)
     else { return [] }
-    let old = try store.read(file, parts: [.fragments, .graph])
-    guard let before = old.fragments, let oldGraph = old.graph,
-      let after = try work.fragments(
-        product.z, product.affinity, file: products.name(product.z, affinity: product.affinity, in: store))
+    guard let oldGraph = try store.read(file, parts: [.graph]).graph, let counts = try overlapCounts(file, product)
     else { return [] }
     let new = try content(product).graph
-    return Overlap.count(before.labels, after.labels).map {
+    return counts.map {
       SettledOverlap(
         provisional: oldGraph.fragments[Int($0.a) - 1].provisional, final: new.fragments[Int($0.b) - 1],
         pixels: $0.pixels)

@@ -1,5 +1,6 @@
 import Domain
 import Foundation
+import Plugins
 import Volumes
 
 /// The products: which are wanted, which are under way.
@@ -20,23 +21,32 @@ extension VolumePipeline {
   /// Products under way at a time, those included whose affinities wait to be cut: each is a section in memory.
   static let mostUnderWay = 4
 
-  /// How many sections of a size may be under way: large ones go one after the other. The network's own memory is not counted.
-  static func mostUnderWay(height: Int, width: Int) -> Int {
+  /// How many sections of a size may be under way.
+  /// - Parameter left: bytes that the network leaves of the memory.
+  static func mostUnderWay(height: Int, width: Int, left: Int) -> Int {
     // Affinities, labels, and what cutting needs meanwhile.
     let bytes = 20 * height * width
-    return min(mostUnderWay, max(1, (1 << 30) / max(bytes, 1)))
+    return min(mostUnderWay, max(1, left / max(bytes, 1)))
   }
 
   var hasRoom: Bool { making.count < underWay }
 
   /// Whether images are read ahead of the network.
-  private var readsAhead: Bool { underWay > 1 }
+  private var readsAhead: Bool { !goesOneByOne }
+
+  /// Whether the sections have the memory to themselves, each of their stages: those that the network evaluates by tiles,
+  /// and those that are read and written part by part.
+  var goesOneByOne: Bool { underWay == 1 }
 
   private var underWay: Int {
-    guard let z = plan.stack.last, let row = rows[z], let height = row.height, let width = row.width else {
-      return Self.mostUnderWay
-    }
-    return Self.mostUnderWay(height: height, width: width)
+    guard let z = plan.stack.last, let size = size(z) else { return Self.mostUnderWay }
+    if let underWayBySize, underWayBySize.size == size { return underWayBySize.count }
+    let left =
+      stages.affinity?.memoryLeft(height: size.height, width: size.width)
+      ?? stages.memoryLimit - FGNetAffinityStage.reserve
+    let count = isLarge(z) ? 1 : Self.mostUnderWay(height: size.height, width: size.width, left: left)
+    underWayBySize = (size, count)
+    return count
   }
 
   func product(_ place: Int, affinity: String, below: String?) -> Product {
@@ -89,14 +99,16 @@ extension VolumePipeline {
   }
 
   private func order(_ product: Product) throws -> ProductOrder {
-    let window = plan.window(product.place, below: stages.reach.context, above: stages.reach.context)
+    // Two radii below, so that the stage knows, at the top of the stack, what it keeps for the sections before it by their
+    // whole context.
+    let window = plan.window(product.place, below: 2 * stages.reach.context, above: stages.reach.context)
     let fingerprint = stages.denoise.map(\.fingerprint).joined(separator: ";")
     let stack = try window.map { place in
       let z = plan.stack[place]
       guard let sha = plan.sources[z] else {
         throw OperatorError("\(name) z \(z): no source is recorded; this is a fault of the program")
       }
-      return ProductOrder.Source(z: z, sha256: sha, path: rows[z]?.sourcePath, key: sha + fingerprint)
+      return ProductOrder.Source(z: z, sha256: sha, path: rows[z]?.sourcePath, key: sha + fingerprint, size: size(z))
     }
     return ProductOrder(
       name: product.name, z: product.z, affinityContent: product.affinity, graphContent: product.graph, stack: stack,

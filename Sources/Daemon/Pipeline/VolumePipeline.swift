@@ -26,6 +26,8 @@ final class VolumePipeline {
   /// What is kept of products, as many as a decision looks at.
   var made: ProductCache<SectionWork.Made>
   var products: ProductIndex
+  /// How many sections of the last size may be under way.
+  var underWayBySize: (size: PlaneWindow, count: Int)?
   /// Products under way, in the order they were wanted.
   var making: [Making] = []
   private var missingCount = 0
@@ -58,9 +60,14 @@ final class VolumePipeline {
       volume: volume.id, configuration: provenance.configuration, fingerprint: stages.fingerprint,
       modelHash: provenance.modelHash, codeVersion: provenance.codeVersion)
     plan = VolumePlan(reach: stages.reach)
-    made = ProductCache(capacity: stages.reach.behind + stages.reach.ahead + 2 + Self.mostUnderWay)
+    made = ProductCache(
+      capacity: stages.reach.behind + stages.reach.ahead + 2 + Self.mostUnderWay, limit: stages.memoryLimit / 32
+    ) { $0.bytes }
     try store.prepare()
     try store.removeTemporaries()
+    if stages.scratchBytes > 0 {
+      try stages.affinity?.useScratch(directory: store.directory, bytes: stages.scratchBytes)
+    }
     products = ProductIndex(try store.names(withPrefix: "z"))
     try load()
   }
@@ -168,12 +175,14 @@ final class VolumePipeline {
         if try !want(wantedProduct(other)) { isReady = false }
       }
     }
+    // Sections that go one after the other are committed before the next is begun.
+    let isAlone = goesOneByOne
     for z in plan.unsettled {
-      guard hasRoom else { break }
+      guard hasRoom, !(isAlone && isReady) else { break }
       guard let place = plan.place(of: z), plan.isGraphFinal(place) else { continue }
       _ = try want(wantedProduct(place))
     }
-    if isReady {
+    if isReady, !isAlone || making.isEmpty {
       try commit(group)
       return .worked
     }

@@ -1,3 +1,4 @@
+import CLinux
 import DB
 import Domain
 import FGNetKernel
@@ -57,6 +58,9 @@ final class DaemonCore {
     let record = try session.open()
     self.record = record
     if configuration.threads > 0 { OpenBLAS.useThreads(configuration.threads) }
+    // Planes of sections, that is.
+    clinux_return_blocks(1 << 20)
+    KernelMemory.keep(within: configuration.memoryLimit - FGNetAffinityStage.reserve)
     let maker = StageMaker(configuration)
     let executor = makeExecutor { [inbox] in inbox.wake() }
     self.executor = executor
@@ -153,6 +157,7 @@ final class DaemonCore {
       offers.removeFirst()
       return .worked
     }
+    if offers.isReading, pipelines.contains(where: \.goesOneByOne) { return .waiting }
     if offers.isEmpty { try onOffersTaken?() }
     var progress: Progress = offers.isEmpty ? .idle : .waiting
     let now = ProcessInfo.processInfo.systemUptime

@@ -20,8 +20,13 @@ struct OfferQueue {
     offers = offers.prefix(reading.count) + open.map(\.element)
   }
 
-  /// Has the first files read, as many as there is room for. Files of other volumes are dropped.
+  /// Whether files are being read, or have been.
+  var isReading: Bool { !reading.isEmpty }
+
+  /// Has the first files read, as many as there is room for, and none beside a section that has the memory to itself.
+  /// Files of other volumes are dropped.
   mutating func read(for pipelines: [VolumePipeline], by executor: any Executor) {
+    if pipelines.contains(where: { $0.goesOneByOne && !$0.making.isEmpty }) { return }
     while reading.count < offers.count, executor.hasRoom(for: .intake) {
       let offer = offers[reading.count]
       guard let pipeline = pipelines.first(where: { $0.name == offer.volume }) else {

@@ -15,6 +15,27 @@ public final class FGNetAffinityStage: AffinityStage {
   /// Of the sections whose layers the network has, by key; only for rescaled ones.
   private var sizes: [String: Size] = [:]
 
+  /// The network takes what others leave of it: the program itself takes `reserve`; beside layers kept of whole sections
+  /// stand the affinities of one and its watershed; beside a tile, only what was found of the section so far.
+  public func limitMemory(to bytes: Int) {
+    memoryLimit = bytes
+    network.budget = MemoryBudget(bytes: bytes - Self.reserve, besideWhole: 20, besideTiles: 4)
+  }
+  private var memoryLimit: Int?
+
+  public func memoryLeft(height: Int, width: Int) -> Int? {
+    let size = scale?.modelSize(height: height, width: width) ?? (height: height, width: width)
+    return network.memoryLeft(height: size.height, width: size.width)
+  }
+
+  public func useScratch(directory: String, bytes: Int) throws(StageError) {
+    do throws(KernelError) { try network.useScratch(directory: directory, bytes: bytes) } catch {
+      throw StageError(stage: name, reason: error.description)
+    }
+  }
+  /// Bytes of the program without any section.
+  public static let reserve = 256 << 20
+
   /// - Parameter modelHash: SHA-256 of the weights file, hexadecimal.
   public init(network: FGNet, modelHash: String, scale: PixelScale? = nil) {
     self.network = network
@@ -38,24 +59,59 @@ public final class FGNetAffinityStage: AffinityStage {
   /// - Throws: `StageError` with the network's or the image's reason.
   public func affinities(of index: Int, in stack: [StackSection]) throws -> AffinitySection {
     do {
+      guard let scale else { return try affinitiesByParts(of: index, in: stack) }
+      if let size = stack[index].size {
+        let size = scale.modelSize(height: size.height, width: size.width)
+        try network.requireWhole(height: size.height, width: size.width)
+      }
       let maps = try network.evaluate(index: index, stack: stack.map(plane)).refined
-      guard let scale else { return Self.quantised(maps, first: index == 0) }
       let size = try size(of: stack[index])
       sizes = sizes.filter { known in stack.contains { $0.key == known.key } }
       return try Self.quantised(maps, first: index == 0) { map, channel in
         try scale.leave(map, channel: channel, height: size.height, width: size.width, stage: name)
       }
     } catch let error as KernelError {
-      throw StageError(stage: name, reason: error.description)
+      throw StageError(stage: name, reason: reason(error))
     }
+  }
+
+  /// As the network delivers them: a large section is evaluated by tiles.
+  private func affinitiesByParts(of index: Int, in stack: [StackSection]) throws -> AffinitySection {
+    var result: AffinitySection?
+    try network.affinities(of: index, in: stack.map(plane)) { window, planes in
+      let part = Self.quantised(planes, first: index == 0, corner: window)
+      guard let size = stack[index].size, size.pixels > window.pixels else {
+        result = part
+        return
+      }
+      if result == nil {
+        let empty = Plane<UInt8>(height: size.height, width: size.width, repeating: 0)
+        result = AffinitySection(z: empty, y: empty, x: empty)
+      }
+      let place = PlaneWindow(rows: window.rows, columns: window.columns)
+      result?.z.replace(place, with: part.z)
+      result?.y.replace(place, with: part.y)
+      result?.x.replace(place, with: part.x)
+    }
+    guard let result else { preconditionFailure("the network delivered nothing of section \(stack[index].z)") }
+    return result
+  }
+
+  private func reason(_ error: KernelError) -> String {
+    guard case .overBudget(_, _, let bytes, let budget, _) = error, let memoryLimit else { return error.description }
+    let mebibytes = (memoryLimit + bytes - budget + (1 << 20) - 1) >> 20
+    return "\(error.description); set memory_limit to at least \(mebibytes) MiB"
   }
 
   /// A section as the network takes it. The key tells rescaled ones from others, for whoever shares the network.
   private func plane(_ section: StackSection) -> StackPlane {
     guard let scale else {
-      return StackPlane(key: section.key) {
-        let image = try section.image()
-        return FloatPlane(height: image.height, width: image.width, values: image.storage)
+      func plane(_ image: Plane<Float>) -> FloatPlane {
+        FloatPlane(height: image.height, width: image.width, values: image.storage)
+      }
+      guard let size = section.size else { return StackPlane(key: section.key) { plane(try section.image()) } }
+      return StackPlane(key: section.key, height: size.height, width: size.width) { window in
+        plane(try section.part(PlaneWindow(rows: window.rows, columns: window.columns)))
       }
     }
     return StackPlane(key: section.key + " " + scale.fingerprint) { [self] in
@@ -72,16 +128,19 @@ public final class FGNetAffinityStage: AffinityStage {
     return Size(height: image.height, width: image.width)
   }
 
-  /// - Parameter first: nothing lies below the section.
-  static func quantised(_ planes: [FloatPlane], first: Bool) -> AffinitySection {
-    quantised(planes, first: first) { plane, _ in plane }
+  /// - Parameters:
+  ///   - first: nothing lies below the section.
+  ///   - corner: the window of the section that the planes are; nil: all of it.
+  static func quantised(_ planes: [FloatPlane], first: Bool, corner: PixelWindow? = nil) -> AffinitySection {
+    quantised(planes, first: first, corner: corner) { plane, _ in plane }
   }
 
   /// - Parameters:
   ///   - first: nothing lies below the section.
   ///   - resampled: a channel's plane at the section's pixels; one at a time, since a section is large.
   private static func quantised(
-    _ planes: [FloatPlane], first: Bool, resampled: (FloatPlane, Int) throws -> FloatPlane
+    _ planes: [FloatPlane], first: Bool, corner: PixelWindow? = nil,
+    resampled: (FloatPlane, Int) throws -> FloatPlane
   ) rethrows -> AffinitySection {
     var quantised: [Plane<UInt8>] = []
     for (channel, plane) in planes.enumerated() {
@@ -90,8 +149,8 @@ public final class FGNetAffinityStage: AffinityStage {
     }
     let (height, width) = (quantised[0].height, quantised[0].width)
     if first { quantised[0] = Plane(height: height, width: width, repeating: 0) }
-    for x in 0..<width { quantised[1][0, x] = 0 }
-    for y in 0..<height { quantised[2][y, 0] = 0 }
+    if corner?.rows.lowerBound ?? 0 == 0 { for x in 0..<width { quantised[1][0, x] = 0 } }
+    if corner?.columns.lowerBound ?? 0 == 0 { for y in 0..<height { quantised[2][y, 0] = 0 } }
     return AffinitySection(z: quantised[0], y: quantised[1], x: quantised[2])
   }
 

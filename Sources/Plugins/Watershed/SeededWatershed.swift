@@ -32,20 +32,19 @@ public struct SeededWatershed: WatershedStage {
     let width = affinities.width
     var labels = Plane<UInt32>(height: height, width: width, repeating: 0)
     guard height > 0 && width > 0 else { return FragmentSection(labels: labels, count: 0) }
-    let levels = boundaryLevels(affinities)
-    let seeds = try placeSeeds(levels, into: &labels)
+    let seeds = try placeSeeds(affinities, into: &labels)
     if seeds == 0 {
-      labels = Plane(height: height, width: width, repeating: 1)
+      labels.storage.withUnsafeMutableBufferPointer { $0.update(repeating: 1) }
       return FragmentSection(labels: labels, count: 1)
     }
-    try flood(levels, &labels)
+    try flood(affinities, &labels)
     if options.minimumSize > 1 {
       let keepOne = options.smallFragments == .merge
       let status = labels.storage.withUnsafeMutableBufferPointer {
         post_remove_small($0.baseAddress, $0.count, seeds, UInt64(options.minimumSize), keepOne ? 1 : 0)
       }
       guard status == 0 else { throw StageError.memory(name, height: height, width: width) }
-      if keepOne { try flood(levels, &labels) }
+      if keepOne { try flood(affinities, &labels) }
     }
     let count = labels.storage.withUnsafeMutableBufferPointer { post_renumber($0.baseAddress, $0.count, seeds) }
     guard count >= 0 else { throw StageError.memory(name, height: height, width: width) }
@@ -83,7 +82,22 @@ public struct SeededWatershed: WatershedStage {
     return distance
   }
 
-  /// Writes 1...count into the seeds' pixels, 0 elsewhere.
+  /// Writes 1...count into the seeds' pixels, 0 elsewhere. Row by row where seeds have a distance, so that no plane is
+  /// needed beside the labels; regional maxima need to see whole plateaus.
+  /// - Returns: the number of seeds.
+  func placeSeeds(_ affinities: AffinitySection, into labels: inout Plane<UInt32>) throws(StageError) -> UInt32 {
+    if options.seedDistance == 0 { return try placeSeeds(boundaryLevels(affinities), into: &labels) }
+    let (height, width, options, limit) = (labels.height, labels.width, options, limit)
+    var count: UInt32 = 0
+    let status = withPlanes(affinities, &labels) { y, x, labels in
+      post_seeds_by_rows(
+        y, x, limit, options.seedSmoothing, Int32(options.seedDistance), labels, &count, height, width)
+    }
+    guard status == 0 else { throw StageError.memory(name, height: height, width: width) }
+    return count
+  }
+
+  /// The same from levels, plane by plane.
   /// - Returns: the number of seeds.
   func placeSeeds(_ levels: Plane<UInt16>, into labels: inout Plane<UInt32>) throws(StageError) -> UInt32 {
     let height = levels.height
@@ -114,12 +128,20 @@ public struct SeededWatershed: WatershedStage {
   }
 
   /// Gives every pixel of label 0 the label that reaches it first.
-  func flood(_ levels: Plane<UInt16>, _ labels: inout Plane<UInt32>) throws(StageError) {
-    let status = levels.storage.withUnsafeBufferPointer { from in
-      labels.storage.withUnsafeMutableBufferPointer { to in
-        post_flood(from.baseAddress, to.baseAddress, levels.height, levels.width)
+  func flood(_ affinities: AffinitySection, _ labels: inout Plane<UInt32>) throws(StageError) {
+    let (height, width) = (labels.height, labels.width)
+    let status = withPlanes(affinities, &labels) { y, x, labels in post_flood(y, x, labels, height, width) }
+    guard status == 0 else { throw StageError.memory(name, height: height, width: width) }
+  }
+
+  private func withPlanes(
+    _ affinities: AffinitySection, _ labels: inout Plane<UInt32>,
+    _ body: (UnsafePointer<UInt8>?, UnsafePointer<UInt8>?, UnsafeMutablePointer<UInt32>?) -> Int32
+  ) -> Int32 {
+    affinities.y.storage.withUnsafeBufferPointer { y in
+      affinities.x.storage.withUnsafeBufferPointer { x in
+        labels.storage.withUnsafeMutableBufferPointer { body(y.baseAddress, x.baseAddress, $0.baseAddress) }
       }
     }
-    guard status == 0 else { throw StageError.memory(name, height: levels.height, width: levels.width) }
   }
 }
