@@ -200,11 +200,11 @@ extension FGNetKernelSuite {
       #expect(try network.tilePlan(0, stack) == nil)
       network.budget = MemoryBudget(bytes: 8 << 30)
       #expect(try network.tilePlan(0, stack) == nil)
-      network.budget = MemoryBudget(bytes: 500 << 20)
+      network.budget = MemoryBudget(bytes: 300 << 20)
       let plan = try #require(try network.tilePlan(0, stack))
       #expect(plan.rows < 1024 || plan.columns < 1024)
       // What others hold is not the network's.
-      network.budget = MemoryBudget(bytes: 500 << 20, besideWhole: 0, besideTiles: 200)
+      network.budget = MemoryBudget(bytes: 300 << 20, besideWhole: 0, besideTiles: 200)
       let smaller = try #require(try network.tilePlan(0, stack))
       #expect(smaller.rows * smaller.columns < plan.rows * plan.columns)
       network.budget = MemoryBudget(bytes: 1 << 20)
