@@ -24,7 +24,7 @@ final class Journal: Sendable {
 @Suite struct ExecutorTests {
   @Test func kindsGoOnBesideEachOtherAndOneKindInOrder() {
     let journal = Journal()
-    let (begun, end) = (Gate(), Gate())
+    let (begun, end, last) = (Gate(), Gate(), Gate())
     let executor = ThreadExecutor(depth: 2) {}
     // Ends only if the other kind's work can go on meanwhile.
     executor.submit(.network) {
@@ -32,9 +32,16 @@ final class Journal: Sendable {
       journal.note("network")
       end.open()
     }
-    for number in 0..<3 { executor.submit(.fragments) { journal.note("fragments \(number)") } }
+    for number in 0..<3 {
+      executor.submit(.fragments) {
+        journal.note("fragments \(number)")
+        if number == 2 { last.open() }
+      }
+    }
     executor.submit(.intake) { begun.open() }
     end.pass()
+    // What has not begun when it closes is forgotten.
+    last.pass()
     executor.close()
     #expect(journal.all.filter { $0 != "network" } == ["fragments 0", "fragments 1", "fragments 2"])
   }
