@@ -1,4 +1,5 @@
 # Sourced by the benchmarks that segment volumes. They set `here` (their folder) and `python` (for `cut`) before.
+export PYTHONPATH=$PWD/Benchmarks # what their scripts share
 
 need() { # need FILE...: the data there must be
   local file

@@ -4,17 +4,15 @@ Usage: agglomeration.py SECTIONS LABELS OURS.jsonl ...   (SECTIONS: <state_direc
 output of `fgnetd tune --json`). Scores leave out pixels whose label is 0.
 """
 
-import contextlib
 import json
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 import tifffile
 import waterz
+from quiet import quiet
 from scipy import sparse
 
 SCORINGS = {
@@ -48,20 +46,6 @@ def scores(segments: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     b = np.bincount(table.coords[0], n)[table.coords[0]]
     a = np.bincount(table.coords[1], n)[table.coords[1]]
     return float(-(n * np.log2(n / a)).sum() / n.sum()), float(-(n * np.log2(n / b)).sum() / n.sum())
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """waterz's C++ talks on standard output."""
-    sys.stdout.flush()
-    kept, nothing = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nothing)
 
 
 def main() -> None:

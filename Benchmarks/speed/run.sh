@@ -7,7 +7,6 @@ cd "$(dirname "$0")/../.."
 bin=$(realpath "$1") what=$2 model=models/fgnet-nano.h5
 here=$PWD/.bench
 mkdir -p "$here"
-export OPENBLAS_CORETYPE=${OPENBLAS_CORETYPE:-$(grep -q avx512f /proc/cpuinfo && echo SkylakeX || echo Haswell)}
 case $what in
   kernels)
     "$bin/fgnet-bench" network "$model" --kernels

@@ -20,8 +20,9 @@ import mwatershed
 import numpy as np
 import tifffile
 import waterz
+from quiet import quiet
 from scipy import ndimage
-from scores import quiet, scores
+from scores import scores
 
 SCORINGS = {
     "mean": ("OneMinus<MeanAffinity<RegionGraphType, ScoreValue>>", 0),

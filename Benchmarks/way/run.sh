@@ -9,7 +9,6 @@ bin=$(realpath "$1") data=$(realpath -m "$2") what=$3 model=fgnet-nano.h5
 export PATH="$bin:$PATH"
 here=$PWD/.bench
 mkdir -p "$here"
-export OPENBLAS_CORETYPE=${OPENBLAS_CORETYPE:-$(grep -q avx512f /proc/cpuinfo && echo SkylakeX || echo Haswell)}
 . Benchmarks/volume.sh
 
 sections() { # sections FIRST LAST FOLDER: FOLDER/in with a file for each section, FOLDER/labels.tif

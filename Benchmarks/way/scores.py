@@ -1,9 +1,4 @@
-"""Scores of segments, and how to keep libraries quiet."""
-
-import contextlib
-import os
-import sys
-from collections.abc import Iterator
+"""Scores of segments."""
 
 import numpy as np
 from skimage.metrics import adapted_rand_error, variation_of_information
@@ -19,17 +14,3 @@ def scores(segments: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     split, merge = variation_of_information(truth, compact, ignore_labels=(0,))
     error = adapted_rand_error(truth, compact, ignore_labels=(0,))[0]
     return {"voi": float(split + merge), "split": float(split), "merge": float(merge), "error": float(error)}
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """waterz's C++ talks on standard output."""
-    sys.stdout.flush()
-    kept, nothing = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nothing)
