@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import threading
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from queue import Queue
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from . import augment
 from .config import Offset
@@ -27,50 +29,69 @@ class Source:
 
     @staticmethod
     def load(
-        image: str, labels: str, weight: float = 1.0, ignore_zero: bool = False, axes: str = "zyx"
-    ) -> Source:
-        """`axes`: the volume's axes in the order in which they become z, y and x (isotropic voxels only)."""
+        image: str, labels: str, weight: float = 1.0, ignore_zero: bool = False, axes: str = "zyx", step: int = 1,
+        scale: float = 1.0,
+    ) -> Source:  # fmt: skip
+        """`axes`: the volume's axes in the order in which they become z, y and x (isotropic voxels only).
+
+        Then every `step`-th section is taken, and y and x become `scale` times as large: voxels as other
+        microscopes have them, out of isotropic ones.
+        """
         if sorted(axes) != sorted("zyx"):
             raise ValueError(f"axes={axes}: not z, y and x in some order")
+        if step < 1 or scale <= 0:
+            raise ValueError(f"step={step}, scale={scale}: step is at least 1, scale above 0")
         order = ["zyx".index(axis) for axis in axes]
-        raw = read_volume(labels).transpose(order)
+        raw = read_volume(labels).transpose(order)[::step]
         _, compact = np.unique(raw, return_inverse=True)
         ids = compact.reshape(raw.shape).astype(np.int32) + (0 if raw.min() == 0 else 1)
-        values = normalised(read_volume(image)).astype(np.float16).transpose(order)
-        return Source(np.ascontiguousarray(values), widen_borders(ids), weight, ignore_zero)
+        values = normalised(read_volume(image)).transpose(order)[::step]
+        if scale != 1:
+            values = ndimage.zoom(values, (1, scale, scale), order=1, grid_mode=True, mode="nearest")
+            ids = ndimage.zoom(ids, (1, scale, scale), order=0, grid_mode=True, mode="nearest")
+        return Source(np.ascontiguousarray(values.astype(np.float16)), widen_borders(ids), weight, ignore_zero)
 
     @staticmethod
     def parse(text: str) -> Source:
-        """`IMAGE,LABELS[,weight=W][,zero=ignore][,axes=yzx]`; IMAGE and LABELS as `read_volume` takes them."""
+        """`IMAGE,LABELS[,weight=W][,zero=ignore][,axes=yzx][,step=N][,scale=F]`; files as `read_volume` takes them."""
         image, labels, *settings = text.split(",")
         values = dict(setting.split("=", 1) for setting in settings)
-        weight, zero, axes = (values.get(key, usual) for key, usual in (("weight", "1"), ("zero", ""), ("axes", "zyx")))
-        return Source.load(image, labels, float(weight), zero == "ignore", axes)
+        unknown = values.keys() - {"weight", "zero", "axes", "step", "scale"}
+        if unknown:
+            raise ValueError(f"{sorted(unknown)[0]}= is no setting of a source")
+        return Source.load(
+            image, labels, float(values.get("weight", 1)), values.get("zero") == "ignore", values.get("axes", "zyx"),
+            int(values.get("step", 1)), float(values.get("scale", 1)),
+        )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Batch:
-    """image (B, D, H, W); target and mask (B, offsets, D, H, W), target 0 or 1, mask True where there is a loss."""
+class Batch(NamedTuple):
+    """image (B, D, H, W), normalised float32; labels (B, D, H, W), int32; ignore_zero (B), True where label 0 is
+    unknown in that crop.
+    """
 
     image: Tensor
-    target: Tensor
-    mask: Tensor
+    labels: Tensor
+    ignore_zero: Tensor
 
 
-def affinity_target(
-    labels: np.ndarray, offsets: tuple[Offset, ...], ignore_zero: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Affinity of v and v - e for each offset e, and where it is known: two bool arrays (offsets, D, H, W)."""
-    target = np.zeros((len(offsets), *labels.shape), bool)
-    mask = np.zeros_like(target)
+def affinity_target(labels: Tensor, offsets: tuple[Offset, ...], ignore_zero: Tensor) -> tuple[Tensor, Tensor]:
+    """Affinity of v and v - e for each offset e, and where it is known, from labels (B, D, H, W) and `ignore_zero` (B).
+
+    Two bool tensors (B, offsets, D, H, W).
+    """
+    batch, *sizes = labels.shape
+    target = torch.zeros((batch, len(offsets), *sizes), dtype=torch.bool, device=labels.device)
+    mask = torch.zeros_like(target)
+    zero_counts = ~ignore_zero[:, None, None, None]
     for channel, offset in enumerate(offsets):
-        here = tuple(slice(step, None) for step in offset)
-        there = tuple(slice(None, -step or None) for step in offset)
-        if any(step >= size for step, size in zip(offset, labels.shape)):
+        if any(step >= size for step, size in zip(offset, sizes)):
             continue
+        here = (slice(None), *(slice(step, None) for step in offset))
+        there = (slice(None), *(slice(None, -step or None) for step in offset))
         a, b = labels[here], labels[there]
-        target[channel][here] = (a == b) & (a > 0)
-        mask[channel][here] = (a > 0) & (b > 0) if ignore_zero else True
+        target[:, channel][here] = (a == b) & (a > 0)
+        mask[:, channel][here] = ((a > 0) & (b > 0)) | zero_counts
     return target, mask
 
 
@@ -97,37 +118,51 @@ def draw_crop(rng: np.random.Generator, source: Source, crop: tuple[int, int, in
     return augment.intensities(rng, image.copy()), labels
 
 
-def draw_batch(
-    rng: np.random.Generator, sources: list[Source], crop: tuple[int, int, int], size: int, offsets: tuple[Offset, ...]
-) -> Batch:
+def draw_batch(rng: np.random.Generator, sources: list[Source], crop: tuple[int, int, int], size: int) -> Batch:
     """`size` crops; half of the batches of non-square crops are transposed as a whole."""
     if rng.random() < 0.5:
         crop = (crop[0], crop[2], crop[1])
     chances = np.array([source.weight for source in sources])
-    images, targets, masks = [], [], []
-    for _ in range(size):
-        source = sources[int(rng.choice(len(sources), p=chances / chances.sum()))]
-        image, labels = draw_crop(rng, source, crop)
-        if image.shape != crop:
-            image, labels = image.swapaxes(1, 2), labels.swapaxes(1, 2)
-        target, mask = affinity_target(labels, offsets, source.ignore_zero)
-        images.append(image)
-        targets.append(target)
-        masks.append(mask)
-    return Batch(*(torch.from_numpy(np.stack(parts)) for parts in (images, targets, masks)))
+    drawn = rng.choice(len(sources), size, p=chances / chances.sum())
+    images, labels = [], []
+    for index in drawn:
+        pair = draw_crop(rng, sources[index], crop)
+        if pair[0].shape != crop:
+            pair = tuple(part.swapaxes(1, 2) for part in pair)
+        images.append(pair[0])
+        labels.append(pair[1])
+    unknown = [sources[index].ignore_zero for index in drawn]
+    return Batch(torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels)), torch.tensor(unknown))
+
+
+class Crops(IterableDataset[Batch]):
+    """Endless batches; every process that draws has a generator of its own."""
+
+    def __init__(self, seed: int, sources: list[Source], crop: tuple[int, int, int], size: int) -> None:
+        self.seed, self.sources, self.crop, self.size = seed, sources, crop, size
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        rng = np.random.default_rng(self.seed + 1_000_003 * (worker.id if worker else 0))
+        while True:
+            yield draw_batch(rng, self.sources, self.crop, self.size)
+
+
+def leave_signals(_: int) -> None:
+    """Only the trainer hears of an interruption; it ends the processes that draw for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def prefetched(
-    seed: int, sources: list[Source], crop: tuple[int, int, int], size: int, offsets: tuple[Offset, ...]
+    seed: int, sources: list[Source], crop: tuple[int, int, int], size: int, workers: int = 1, pinned: bool = False
 ) -> Iterator[Batch]:
-    """Endless batches, drawn by a second thread while the network trains."""
-    queue: Queue[Batch] = Queue(maxsize=3)
+    """Endless batches, drawn by other processes while the network trains: from each in turn, so always the same ones.
 
-    def work() -> None:
-        rng = np.random.default_rng(seed)
-        while True:
-            queue.put(draw_batch(rng, sources, crop, size, offsets))
-
-    threading.Thread(target=work, daemon=True).start()
-    while True:
-        yield queue.get()
+    The processes are forks: they share the volumes' memory.
+    """
+    crops = Crops(seed, sources, crop, size)
+    return iter(DataLoader(
+        crops, batch_size=None, num_workers=workers, multiprocessing_context="fork", worker_init_fn=leave_signals,
+        pin_memory=pinned,
+    ))  # fmt: skip

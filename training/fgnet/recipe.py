@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     add("--voxel-size", type=float, nargs=3, default=(30, 6, 6), metavar=("Z", "Y", "X"), help="nanometres")
     add("--seed", type=int, default=0)
     add("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    add("--workers", type=int, default=min(4, os.cpu_count() or 1), help="threads that draw crops")
+    add("--workers", type=int, default=min(4, os.cpu_count() or 1), help="processes that draw crops")
     add("--checkpoint-minutes", type=float, default=10)
     add("--log-every", type=int, default=100)
     add("--name", default="fgnet-sam2", help="for the weights file's card, like the next two")

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from . import checkpoint
-from .config import FGNetConfig, Offset, TrunkConfig, preset
+from .config import FGNetConfig, TrunkConfig, preset
 from .containers import CheckpointFileError
-from .data import Batch, Source, prefetched
+from .data import Batch, Source, affinity_target, prefetched
 from .importer import read_image_encoder
 from .losses import total_loss
 from .model import FGNet
@@ -87,32 +87,20 @@ def load_sources(texts: list[str], crop: tuple[int, int, int]) -> list[Source]:
     return sources
 
 
-def batches_on(
-    device: torch.device, options: argparse.Namespace, seed: int, sources: list[Source], offsets: tuple[Offset, ...]
-) -> Iterator[Batch]:
-    """Endless batches on the device, from `--workers` threads in turn."""
-    streams = [
-        prefetched(seed + 1_000_003 * worker, sources, tuple(options.crop), options.batch, offsets)
-        for worker in range(options.workers)
-    ]
-    for stream in itertools.cycle(streams):
-        batch = next(stream)
-        if device.type == "cuda":  # pinned, so that the copy runs beside the step before
-            parts = (batch.image, batch.target, batch.mask)
-            batch = Batch(*(part.pin_memory().to(device, non_blocking=True) for part in parts))
-        yield batch
+def batches_on(device: torch.device, options: argparse.Namespace, seed: int, sources: list[Source]) -> Iterator[Batch]:
+    """Endless batches on the device, from `--workers` processes in turn."""
+    pinned = device.type == "cuda"  # so that the copy runs beside the step before
+    for batch in prefetched(seed, sources, tuple(options.crop), options.batch, options.workers, pinned):
+        yield Batch(*(part.to(device, non_blocking=pinned) for part in batch))
 
 
 @torch.no_grad()
-def update_average(average: dict[str, Tensor], model: FGNet, decay: float) -> None:
-    """Moves the average towards the model's values; what is the model's own (frozen) is left alone."""
-    for name, value in model.state_dict().items():
-        if average[name].data_ptr() == value.data_ptr():
-            continue
-        if value.is_floating_point():
-            average[name].lerp_(value, 1 - decay)
-        else:
-            average[name].copy_(value)
+def update_average(average: list[Tensor], values: list[Tensor], decay: float) -> None:
+    """Moves the average towards the values; integers are copied."""
+    numbers = [index for index, value in enumerate(values) if value.is_floating_point()]
+    torch._foreach_lerp_([average[index] for index in numbers], [values[index] for index in numbers], 1 - decay)
+    for index in set(range(len(values))).difference(numbers):
+        average[index].copy_(values[index])
 
 
 class Trainer:
@@ -153,6 +141,11 @@ class Trainer:
             name: value if name in frozen else source[name].to(self.device, copy=True)
             for name, value in self.model.state_dict().items()
         }
+        learning = [
+            (self.average[name], value) for name, value in self.model.state_dict().items() if name not in frozen
+        ]
+        self.averaged, self.current = (list(tensors) for tensors in zip(*learning))
+        self.forward = torch.compile(self.model) if arguments.compile else self.model
 
     def network(self, config: FGNetConfig) -> FGNet:
         return FGNet(config)
@@ -200,8 +193,9 @@ class Trainer:
         for batch in batches:
             with attention(self.device):  # around the backward pass too, which may compute activations again
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=not self.arguments.float32):
-                    logits = self.model(batch.image)
-                loss, refined = total_loss(logits, batch.target, batch.mask)
+                    logits = self.forward(batch.image)
+                target, mask = affinity_target(batch.labels, self.model.config.offsets, batch.ignore_zero)
+                loss, refined = total_loss(logits, target, mask)
                 (loss / len(batches)).backward()
             losses.append(refined.detach())
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.arguments.clip)
@@ -213,7 +207,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.arguments.rate * group["factor"] * self.rate_factor
         self.optimiser.step()
-        update_average(self.average, self.model, min(self.arguments.ema, (1 + self.step) / (10 + self.step)))
+        update_average(self.averaged, self.current, min(self.arguments.ema, (1 + self.step) / (10 + self.step)))
         return torch.stack(losses).mean(), norm.detach()
 
     def position(self) -> tuple[float, float, float]:
@@ -228,7 +222,7 @@ class Trainer:
     def run(self, sources: list[Source], stop: StopSignal) -> bool:
         """Trains until the schedule's end (True) or until told to stop, and leaves a checkpoint."""
         options = self.arguments
-        batches = batches_on(self.device, options, options.seed + self.step, sources, self.model.config.offsets)
+        batches = batches_on(self.device, options, options.seed + self.step, sources)
         started, before = time.monotonic(), self.elapsed
         anneal, first_factor = 60 * options.anneal_minutes, self.rate_factor
         keep = 60 * options.keep_minutes or math.inf
@@ -302,7 +296,8 @@ def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(prog="fgnet-train", description=__doc__)
     add = parse.add_argument
     add("--output", type=Path, required=True, help="folder for checkpoints")
-    add("--source", action="append", required=True, help="IMAGE,LABELS[,weight=W][,zero=ignore]; may be repeated")
+    add("--source", action="append", required=True,
+        help="IMAGE,LABELS[,weight=W][,zero=ignore][,axes=yzx][,step=N][,scale=F]; may be repeated")  # fmt: skip
     add("--resume", type=Path, help="a run's folder or checkpoint to go on from")
     add("--start", type=Path, help="a run's folder or checkpoint whose averaged weights a new run starts from")
     add("--budget-minutes", type=float, default=100, help="length of the whole run, earlier parts counted in")
@@ -328,7 +323,8 @@ def parser() -> argparse.ArgumentParser:
     add("--ema", type=float, default=0.998, help="decay of the averaged weights")
     add("--voxel-size", type=float, nargs=3, metavar=("Z", "Y", "X"), help="nanometres")
     add("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    add("--workers", type=int, default=1, help="threads that draw crops")
+    add("--workers", type=int, default=1, help="processes that draw crops")
+    add("--compile", action="store_true", help="torch.compile: a slow start, then faster steps (GPU)")
     add("--float32", action="store_true", help="no bfloat16")
     add("--checkpoint-minutes", type=float, default=3)
     add("--keep-minutes", type=float, default=15, help="a checkpoint is kept under its own name this often; 0: never")

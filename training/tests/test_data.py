@@ -11,8 +11,7 @@ import tifffile
 import torch
 
 from fgnet import augment
-from fgnet.config import preset
-from fgnet.data import Source, affinity_target, draw_batch
+from fgnet.data import Source, affinity_target, draw_batch, prefetched
 from fgnet.losses import balanced_cross_entropy
 from fgnet.volumes import normalised, read_volume, section_statistics, widen_borders
 
@@ -60,15 +59,16 @@ def test_axes_of_a_source_are_exchanged_in_image_and_labels(tmp_path: Path) -> N
 
 
 def test_affinity_target() -> None:
-    labels = np.array([[[1, 1, 0, 2, 2, 3]], [[1, 2, 0, 2, 2, 3]]])
-    target, mask = affinity_target(labels, ((1, 0, 0), (0, 0, 1), (0, 0, 3), (0, 0, 9)), ignore_zero=False)
+    labels = torch.tensor([[[[1, 1, 0, 2, 2, 3]], [[1, 2, 0, 2, 2, 3]]]]).expand(2, -1, -1, -1)
+    offsets = ((1, 0, 0), (0, 0, 1), (0, 0, 3), (0, 0, 9))
+    targets, masks = affinity_target(labels, offsets, ignore_zero=torch.tensor([False, True]))
+    target, mask = targets[0], masks[0]
     assert target[0, 1, 0].tolist() == [True, False, False, True, True, True]
     assert not mask[0, 0].any() and mask[0, 1].all()
     assert target[1, 0, 0].tolist() == [False, True, False, False, True, False]
     assert mask[2, 0, 0].tolist() == [False] * 3 + [True] * 3
     assert not mask[3].any()
-    _, mask = affinity_target(labels, ((0, 0, 1),), ignore_zero=True)
-    assert mask[0, 0, 0].tolist() == [False, True, False, False, True, True]
+    assert masks[1, 1, 0, 0].tolist() == [False, True, False, False, True, True]
 
 
 def test_loss_is_balanced_and_masked() -> None:
@@ -93,12 +93,38 @@ def test_batches_keep_image_and_labels_together() -> None:
     source = Source(labels.astype(np.float16) * 4 - 6, labels)
     agreement = []
     for _ in range(30):
-        batch = draw_batch(rng, [source], (6, 64, 96), 1, preset("nano").offsets)
+        batch = draw_batch(rng, [source], (6, 64, 96), 1)
+        target, _ = affinity_target(batch.labels, ((1, 0, 0),), batch.ignore_zero)
         assert batch.image.shape[1:] in {(6, 64, 96), (6, 96, 64)}
         same = (batch.image[0, 1:] > 0) == (batch.image[0, :-1] > 0)
-        agreement.append(float((same == batch.target[0, 0, 1:]).float().mean()))
+        agreement.append(float((same == target[0, 0, 1:]).float().mean()))
         assert torch.isfinite(batch.image).all()
     assert np.median(agreement) > 0.97
+
+
+def test_batches_are_the_same_whoever_draws_them() -> None:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(1, 9, (6, 40, 40)).astype(np.int32)
+    source = Source(rng.normal(size=labels.shape).astype(np.float16), labels, ignore_zero=True)
+    first, again, alone = (prefetched(5, [source], (3, 32, 32), 2, workers) for workers in (3, 3, 1))
+    for _ in range(4):
+        drawn, same = next(first), next(again)
+        assert all(torch.equal(a, b) for a, b in zip(drawn, same))
+        assert drawn.ignore_zero.tolist() == [True, True]
+    expected = draw_batch(np.random.default_rng(5), [source], (3, 32, 32), 2)
+    assert all(torch.equal(a, b) for a, b in zip(next(alone), expected))
+
+
+def test_a_source_thinned_and_enlarged(tmp_path: Path) -> None:
+    volume = np.arange(9, dtype=np.uint8).repeat(36 * 36).reshape(9, 36, 36)
+    volume[:, :, 18:] += 20
+    tifffile.imwrite(tmp_path / "stack.tif", volume)
+    source = Source.parse(f"{tmp_path}/stack.tif,{tmp_path}/stack.tif,step=3,scale=1.5")
+    assert source.image.shape == source.labels.shape == (3, 54, 54)
+    left, right = source.labels[:, 5, 5], source.labels[:, 5, 50]
+    assert len({*left, *right}) == 6 and (source.labels[1:, :, 26:28] == 0).all()  # the border, widened
+    with pytest.raises(ValueError, match="stepp= is no setting"):
+        Source.parse(f"{tmp_path}/stack.tif,{tmp_path}/stack.tif,stepp=3")
 
 
 def test_removed_sections() -> None:

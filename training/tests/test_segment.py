@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from skimage.metrics import adapted_rand_error, variation_of_information
 from synthetic import cells
 
@@ -15,7 +16,8 @@ from fgnet.segment import contacts, contingency, fragments, merges, score, segme
 @pytest.mark.parametrize("statistic", ["mean", "median", "maxima"])
 def test_perfect_affinities(statistic: str) -> None:
     truth = cells()
-    values = affinity_target(truth, DIRECT_OFFSETS, False)[0].astype(np.uint8) * 255
+    target, _ = affinity_target(torch.from_numpy(truth)[None], DIRECT_OFFSETS, torch.tensor([False]))
+    values = target[0].numpy().astype(np.uint8) * 255
     labels = fragments(values)
     assert labels.min() > 0
     merged = merges(contacts(labels, values), statistic)
