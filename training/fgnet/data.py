@@ -30,17 +30,20 @@ class Source:
     @staticmethod
     def load(
         image: str, labels: str, weight: float = 1.0, ignore_zero: bool = False, axes: str = "zyx", step: int = 1,
-        scale: float = 1.0,
+        scale: float = 1.0, borders: str = "wide",
     ) -> Source:  # fmt: skip
         """`axes`: the volume's axes in the order in which they become z, y and x (isotropic voxels only).
 
         Then every `step`-th section is taken, and y and x become `scale` times as large: voxels as other
-        microscopes have them, out of isotropic ones.
+        microscopes have them, out of isotropic ones. `borders`: "wide" for three pixels of no segment between two that
+        touch; "thin" leaves the labels as they are, for those whose very pixel of the border can be learnt.
         """
         if sorted(axes) != sorted("zyx"):
             raise ValueError(f"axes={axes}: not z, y and x in some order")
         if step < 1 or scale <= 0:
             raise ValueError(f"step={step}, scale={scale}: step is at least 1, scale above 0")
+        if borders not in ("wide", "thin"):
+            raise ValueError(f"borders={borders}: is neither wide nor thin")
         order = ["zyx".index(axis) for axis in axes]
         raw = read_volume(labels).transpose(order)[::step]
         _, compact = np.unique(raw, return_inverse=True)
@@ -49,19 +52,22 @@ class Source:
         if scale != 1:
             values = ndimage.zoom(values, (1, scale, scale), order=1, grid_mode=True, mode="nearest")
             ids = ndimage.zoom(ids, (1, scale, scale), order=0, grid_mode=True, mode="nearest")
-        return Source(np.ascontiguousarray(values.astype(np.float16)), widen_borders(ids), weight, ignore_zero)
+        parted = widen_borders(ids) if borders == "wide" else np.ascontiguousarray(ids)
+        return Source(np.ascontiguousarray(values.astype(np.float16)), parted, weight, ignore_zero)
 
     @staticmethod
     def parse(text: str) -> Source:
-        """`IMAGE,LABELS[,weight=W][,zero=ignore][,axes=yzx][,step=N][,scale=F]`; files as `read_volume` takes them."""
+        """`IMAGE,LABELS[,weight=W][,zero=ignore][,axes=yzx][,step=N][,scale=F][,borders=thin]`; files as `read_volume`
+        takes them.
+        """
         image, labels, *settings = text.split(",")
         values = dict(setting.split("=", 1) for setting in settings)
-        unknown = values.keys() - {"weight", "zero", "axes", "step", "scale"}
+        unknown = values.keys() - {"weight", "zero", "axes", "step", "scale", "borders"}
         if unknown:
             raise ValueError(f"{sorted(unknown)[0]}= is no setting of a source")
         return Source.load(
             image, labels, float(values.get("weight", 1)), values.get("zero") == "ignore", values.get("axes", "zyx"),
-            int(values.get("step", 1)), float(values.get("scale", 1)),
+            int(values.get("step", 1)), float(values.get("scale", 1)), values.get("borders", "wide"),
         )  # fmt: skip
 
 

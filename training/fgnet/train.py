@@ -296,8 +296,8 @@ def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(prog="fgnet-train", description=__doc__)
     add = parse.add_argument
     add("--output", type=Path, required=True, help="folder for checkpoints")
-    add("--source", action="append", required=True,
-        help="IMAGE,LABELS[,weight=W][,zero=ignore][,axes=yzx][,step=N][,scale=F]; may be repeated")  # fmt: skip
+    add("--source", action="append", required=True, metavar="IMAGE,LABELS[,SETTING...]",
+        help="may be repeated; weight=W, zero=ignore, axes=yzx, step=N, scale=F, borders=thin (README.md)")  # fmt: skip
     add("--resume", type=Path, help="a run's folder or checkpoint to go on from")
     add("--start", type=Path, help="a run's folder or checkpoint whose averaged weights a new run starts from")
     add("--budget-minutes", type=float, default=100, help="length of the whole run, earlier parts counted in")

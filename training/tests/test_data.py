@@ -123,6 +123,10 @@ def test_a_source_thinned_and_enlarged(tmp_path: Path) -> None:
     assert source.image.shape == source.labels.shape == (3, 54, 54)
     left, right = source.labels[:, 5, 5], source.labels[:, 5, 50]
     assert len({*left, *right}) == 6 and (source.labels[1:, :, 26:28] == 0).all()  # the border, widened
+    thin = Source.parse(f"{tmp_path}/stack.tif,{tmp_path}/stack.tif,step=3,scale=1.5,borders=thin")
+    assert (thin.labels[1:] > 0).all() and (thin.labels[:, :, 26] != thin.labels[:, :, 27]).all()
+    with pytest.raises(ValueError, match="borders=none"):
+        Source.parse(f"{tmp_path}/stack.tif,{tmp_path}/stack.tif,borders=none")
     with pytest.raises(ValueError, match="stepp= is no setting"):
         Source.parse(f"{tmp_path}/stack.tif,{tmp_path}/stack.tif,stepp=3")
 
