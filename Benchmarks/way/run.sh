@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole way of a section, and its parts behind the network. Usage: run.sh BIN DATA pipeline|post|growth
 #   pipeline  sections in a folder to rows committed, beside the usual script; SECTIONS=n takes the last n of ac4 z 60-99
-#   post      watershed and agglomeration of ac4 z 80-99 beside mahotas, waterz and mwatershed
+#   post      watershed and agglomeration of ac4 z 60-99 beside mahotas, waterz and mwatershed
 #   growth    cost of each of SECTIONS=500 simulated sections of SIZE=128 pixels square; needs no DATA
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -51,7 +51,7 @@ END
   post)
     folder=$here/post
     python=$(Benchmarks/way/peers.sh "$here")
-    sections 80 100 "$folder"
+    sections 60 100 "$folder"
     configure "$folder" "$model" '[30, 6, 6]'
     segment "$folder"
     "$bin/fgnet-bench" post "models/$model" "$folder/state/sections/bench" "$folder" >"$folder/own.json"

@@ -69,19 +69,11 @@ struct SectionDecoder {
     let offsets = try list("histogram_offsets", .u64, UInt64(0), lists)
     let bins = try list("histogram_bins", .u8, UInt8(0), lists)
     let counts = try list("histogram_counts", .u32, UInt32(0), lists)
-    guard fragments.count == areas.count, a.count == b.count, offsets.count == a.count + 1, offsets[0] == 0,
-      bins.count == counts.count, offsets.last == UInt64(bins.count),
-      zip(offsets, offsets.dropFirst()).allSatisfy({ $0 <= $1 })
+    guard fragments.count == areas.count, offsets.allSatisfy({ $0 <= UInt64(bins.count) }),
+      let edges = RegionEdges(
+        a: a.map { FragmentID(rawValue: $0) }, b: b.map { FragmentID(rawValue: $0) }, start: offsets.map { Int($0) },
+        bins: bins, counts: counts)
     else { throw reader.damaged("the lists of graph do not fit each other") }
-    var edges: [RegionEdge] = []
-    edges.reserveCapacity(a.count)
-    for i in 0..<a.count {
-      let range = Int(offsets[i])..<Int(offsets[i + 1])
-      edges.append(
-        RegionEdge(
-          a: FragmentID(rawValue: a[i]), b: FragmentID(rawValue: b[i]),
-          histogram: AffinityHistogram(bins: Array(bins[range]), counts: Array(counts[range]))))
-    }
     return SectionGraph(
       z: z, fragments: fragments.map { FragmentID(rawValue: $0) }, areas: areas.map { Int($0) }, edges: edges)
   }

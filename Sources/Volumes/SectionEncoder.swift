@@ -73,23 +73,11 @@ struct SectionEncoder {
     try lists.attribute("z", .i64, [Int64(graph.z)])
     try list("fragments", .u64, graph.fragments.map(\.rawValue), lists)
     try list("areas", .i64, graph.areas.map { Int64($0) }, lists)
-    try list("edge_a", .u64, graph.edges.map(\.a.rawValue), lists)
-    try list("edge_b", .u64, graph.edges.map(\.b.rawValue), lists)
-    var offsets: [UInt64] = [0]
-    var bins: [UInt8] = []
-    var counts: [UInt32] = []
-    offsets.reserveCapacity(graph.edges.count + 1)
-    for edge in graph.edges {
-      bins.append(contentsOf: edge.histogram.bins)
-      counts.append(contentsOf: edge.histogram.counts)
-      offsets.append(UInt64(bins.count))
-    }
-    guard bins.count == counts.count else {
-      throw .unwritable(path: context.path, reason: "a histogram with \(bins.count) bins and \(counts.count) counts")
-    }
-    try list("histogram_offsets", .u64, offsets, lists)
-    try list("histogram_bins", .u8, bins, lists)
-    try list("histogram_counts", .u32, counts, lists)
+    try list("edge_a", .u64, graph.edges.a.map(\.rawValue), lists)
+    try list("edge_b", .u64, graph.edges.b.map(\.rawValue), lists)
+    try list("histogram_offsets", .u64, graph.edges.start.map { UInt64($0) }, lists)
+    try list("histogram_bins", .u8, graph.edges.bins, lists)
+    try list("histogram_counts", .u32, graph.edges.counts, lists)
   }
 
   func encode(_ summaries: [FragmentSummary]) throws(VolumeError) {

@@ -163,9 +163,9 @@ struct AgglomeratorTests {
     // Section 4 sees 2...5. Everything else is of another stack; the edges of 2 to 1 too.
     var changed = other
     for index in 3...5 { changed[index] = stack[index] }
-    changed[2].fragments = stack[2].fragments
-    changed[2].areas = stack[2].areas
-    changed[2].edges = other[2].edges.filter { $0.a.z < 2 } + stack[2].edges.filter { $0.a.z == 2 }
+    changed[2] = SectionGraph(
+      z: 2, fragments: stack[2].fragments, areas: stack[2].areas,
+      edges: other[2].edges.filter { $0.a.z < 2 } + stack[2].edges.filter { $0.a.z == 2 })
     #expect(try agglomerator.agglomerate(changed)[4] == whole[4])
     #expect(try agglomerator.agglomerate(changed)[6] != whole[6])
     let alone = try agglomerator.decide(2..<3, in: Array(stack[2...5]))
@@ -204,6 +204,39 @@ struct AgglomeratorTests {
       }
     }
     #expect(differing > 0)
+  }
+
+  @Test(
+    "what is kept of windows changes nothing: any order, graphs made again, a section that comes late", arguments: 1...4
+  )
+  func kept(_ seed: Int) throws {
+    var options = Self.options(2, threshold: 0.4)
+    options.lookBehind = 4
+    options.lookAhead = 3
+    options.agreementShift = 3
+    let stack = Self.stack(sections: 14, fragments: 20, edges: 60, seed: UInt64(seed), levels: 100)
+    // The same sections, but for one.
+    var other = stack
+    other[7] = Self.stack(sections: 14, fragments: 20, edges: 60, seed: UInt64(seed + 10), levels: 100)[7]
+    let again = stack.map { SectionGraph(z: $0.z, fragments: $0.fragments, areas: $0.areas, edges: $0.edges) }
+    func decide(_ agglomerator: Agglomerator, _ stack: [SectionGraph], _ index: Int, top: Int) throws -> [EdgeDecision]
+    {
+      let first = max(0, index - options.lookBehind)
+      let window = Array(stack[first..<min(top, index + options.lookAhead + 1)])
+      return try agglomerator.decide(index - first..<index - first + 1, in: window)[0]
+    }
+    let one = try Agglomerator(options)
+    var generator = SplitMix(seed: UInt64(seed))
+    // Mostly upwards, now and then somewhere else, and as the tail is shown: with nothing above.
+    for step in 0..<200 {
+      let index = generator.below(4) == 0 ? generator.below(stack.count) : step % stack.count
+      let top = generator.below(4) == 0 ? index + 1 : stack.count
+      let which = [stack, other, again][[0, 0, 0, 1, 2][generator.below(5)]]
+      let fresh = try Agglomerator(options)
+      #expect(
+        try decide(one, which, index, top: top) == decide(fresh, which, index, top: top),
+        "step \(step), section \(index)")
+    }
   }
 
   @Test("sections given beyond the window are not looked at")
@@ -246,8 +279,8 @@ struct AgglomeratorTests {
     #expect(throws: StageError.self) { try agglomerator.decide(0..<4, in: stack) }
     #expect(throws: StageError.self) { try agglomerator.decide(0..<1, in: [stack[0], stack[2]]) }
     var unknown = stack
-    unknown[2].fragments.removeLast()
-    unknown[2].areas.removeLast()
+    unknown[2] = SectionGraph(
+      z: 2, fragments: stack[2].fragments.dropLast(), areas: stack[2].areas.dropLast(), edges: stack[2].edges)
     #expect(throws: StageError.self) { try agglomerator.agglomerateAll(unknown) }
     var options = AgglomeratorOptions()
     options.threshold = 1.5

@@ -51,7 +51,7 @@ struct RegionGraphTests {
 
   @Test(
     "equals a dictionary",
-    arguments: [(0, 0), (1, 1), (1, 8), (8, 1), (13, 17), (64, 70)], [1, 5, 300])
+    arguments: [(0, 0), (1, 1), (1, 8), (8, 1), (13, 17), (64, 70), (3, 1024), (2, 1025), (2, 2060)], [1, 5, 300])
   func twin(_ shape: (Int, Int), _ labels: Int) throws {
     let (fragments, affinities) = Self.section(shape.0, shape.1, labels: labels, seed: UInt64(labels))
     let (below, _) = Self.section(shape.0, shape.1, labels: labels + 20, seed: 77)
@@ -80,12 +80,32 @@ struct RegionGraphTests {
     #expect(graph.edges.map { Pair(a: $0.a, b: $0.b) } == expected.keys.sorted())
     for edge in graph.edges {
       let counts = expected[Pair(a: edge.a, b: edge.b)] ?? [:]
-      #expect(edge.histogram.bins == counts.keys.sorted())
-      #expect(edge.histogram.counts == counts.keys.sorted().map { counts[$0] ?? 0 })
+      #expect(Array(edge.histogram.bins) == counts.keys.sorted())
+      #expect(Array(edge.histogram.counts) == counts.keys.sorted().map { counts[$0] ?? 0 })
     }
     #expect(graph.z == 5 && graph.fragments == (1...UInt32(labels)).map { id(5, $0) })
     #expect(graph.areas == summaries.map(\.area))
     expectSummaries(summaries, fragments)
+  }
+
+  /// More pairs than are counted at a time, each of which comes again further below.
+  @Test("more contacts than are counted at a time")
+  func many() throws {
+    let side = 220
+    let labels = Plane<UInt32>(
+      height: 2 * side, width: side, storage: (0..<2 * side * side).map { UInt32($0 % (side * side)) + 1 })
+    let constant = Plane<UInt8>(height: 2 * side, width: side, repeating: 9)
+    let found = try RegionGraphBuilder.graph(
+      z: 5, signature: 3, fragments: FragmentSection(labels: labels, count: side * side),
+      affinities: AffinitySection(z: constant, y: constant, x: constant),
+      previous: PreviousSection(fragments: FragmentSection(labels: labels, count: side * side), z: 4, signature: 9)
+    ).graph.edges
+    // To the section below each pixel its own; within: along x, along y, and where the second half begins.
+    let along = side * (side - 1)
+    #expect(found.count == side * side + 2 * along + side)
+    #expect(found.filter { $0.a.z == 4 }.allSatisfy { $0.a.label == $0.b.label && Array($0.histogram.counts) == [2] })
+    for (lower, upper) in zip(found, found.dropFirst()) { #expect((lower.a, lower.b) < (upper.a, upper.b)) }
+    #expect(found.filter { $0.a.z == 5 }.reduce(0) { $0 + $1.histogram.total } == 4 * along + side)
   }
 
   private func expectSummaries(_ summaries: [FragmentSummary], _ fragments: FragmentSection) {

@@ -61,11 +61,23 @@ struct StoredStack {
   func labels(
     _ fragments: [FragmentSection], _ graphs: [SectionGraph], _ decisions: [[EdgeDecision]]
   ) -> [Plane<UInt64>] {
+    var out = fragments.map { Plane<UInt64>(height: $0.labels.height, width: $0.labels.width, repeating: 0) }
+    label(&out, fragments, graphs, decisions)
+    return out
+  }
+
+  /// The same, into planes that are there.
+  func label(
+    _ planes: inout [Plane<UInt64>], _ fragments: [FragmentSection], _ graphs: [SectionGraph],
+    _ decisions: [[EdgeDecision]]
+  ) {
     let segments = SegmentUnion.segments(of: graphs, decisions: decisions)
-    return zip(fragments, segments).map { section, segments in
-      let table = [0] + segments.map(\.rawValue)
-      let labels = section.labels
-      return Plane(height: labels.height, width: labels.width, storage: labels.storage.map { table[Int($0)] })
+    for index in planes.indices {
+      let table = [0] + segments[index].map(\.rawValue)
+      let labels = fragments[index].labels.storage
+      planes[index].storage.withUnsafeMutableBufferPointer { pixels in
+        for pixel in labels.indices { pixels[pixel] = table[Int(labels[pixel])] }
+      }
     }
   }
 

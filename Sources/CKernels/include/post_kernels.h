@@ -52,35 +52,35 @@ int post_remove_small(uint32_t *labels, size_t pixels, uint32_t count, uint64_t 
 int64_t post_renumber(uint32_t *labels, size_t pixels, uint32_t count);
 
 // Region graph.
-// key = a << (bits + 8) | b << 8 | affinity, ascending; bits holds any label.
+// Pairs of labels that touch, a << 32 | b, ascending. Pair i has the affinities bins[k], counts[k] times each, for
+// start[i] <= k < start[i + 1]; bins ascend.
 typedef struct {
-  uint64_t key;
-  uint64_t count;
-} post_contact;
-// Contacts of a section that comes some rows at a time; bits holds any label. NULL: no memory.
+  size_t pairs, entries, pairCapacity, entryCapacity;
+  uint64_t *pair, *start; // NULL: no pairs
+  uint8_t *bins;
+  uint32_t *counts;
+} post_contacts;
+// Contacts of a section that comes some rows at a time. NULL: no memory.
 typedef struct post_collector post_collector;
-post_collector *post_collector_make(size_t pixels, int bits);
+post_collector *post_collector_make(void);
 void post_collector_free(post_collector *collector);
-// Pairs of 4-neighbours with different labels, both not 0; a < b. before: the row above the first; NULL at the top.
-int post_collect_within(
-    post_collector *collector, const uint32_t *labels, const uint32_t *before, const uint8_t *y, const uint8_t *x,
-    size_t height, size_t width);
-// Pairs of pixels above each other, both labels not 0; a is of `below`. Affinities are read through table[256].
-int post_collect_between(
-    post_collector *collector, const uint32_t *below, const uint32_t *labels, const uint8_t *z, const uint8_t *table,
-    size_t pixels);
-// All that was collected, freed with post_free; the collector is gone.
-int post_collector_finish(post_collector *collector, post_contact **contacts, size_t *count);
-void post_free(void *memory);
-uint32_t post_largest_label(const uint32_t *labels, size_t pixels);
-// One for each label 1...count, zero at first; box is half open.
+// A fragment's pixels; zero at first; box is half open.
 typedef struct {
   uint64_t area, sum_y, sum_x;
   uint32_t min_y, min_x, max_y, max_x;
 } post_summary;
-// Adds the rows first ..< first + height of a section.
-void post_summarise(const uint32_t *labels, size_t first, size_t height, size_t width, post_summary *summaries);
-
+// Pairs of 4-neighbours with different labels, both not 0; a < b. Rows first ..< first + height of a section; above: the
+// row above them; NULL at the top. Adds to summaries, one for each label 1...fragments. -2: a label is larger.
+int post_collect_within(
+    post_collector *collector, const uint32_t *labels, const uint32_t *above, const uint8_t *y, const uint8_t *x,
+    size_t first, size_t height, size_t width, post_summary *summaries, size_t fragments);
+// Pairs of pixels above each other, both labels not 0; a is of `below`. Affinities are read through table[256].
+// -2: a label of `below` is larger than fragments.
+int post_collect_between(
+    post_collector *collector, const uint32_t *below, const uint32_t *labels, const uint8_t *z, const uint8_t *table,
+    size_t pixels, size_t fragments);
+// All that was collected. It is the collector's, until something is collected for another section or the collector goes.
+int post_collector_finish(post_collector *collector, post_contacts *contacts);
 // Agglomeration.
 typedef struct {
   int use_quantile;  // else the mean

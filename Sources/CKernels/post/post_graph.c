@@ -1,167 +1,235 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "post_kernels.h"
-#include "post_sort.h"
+#include "post_contacts.h"
 
-enum { DIGIT = 11 };
+// Contacts are counted as they come: a pair of labels has a histogram of 256 counts, looked up once for a run of pixels
+// along x. When there are too many pairs at a time, their histograms are put down without the empty bins; what was put
+// down several times is added up in the end. So memory is bounded by the distinct contacts, not by the pixels.
 
-post_contact *post_sort(post_contact *items, post_contact *scratch, size_t n, int bits) {
-  for (int shift = 0; shift < bits; shift += DIGIT) {
-    size_t place[1 << DIGIT] = {0}, sum = 0;
-    for (size_t i = 0; i < n; i++) place[items[i].key >> shift & ((1 << DIGIT) - 1)]++;
-    for (size_t d = 0; d < 1 << DIGIT; d++) {
-      size_t count = place[d];
-      place[d] = sum;
-      sum += count;
-    }
-    for (size_t i = 0; i < n; i++) scratch[place[items[i].key >> shift & ((1 << DIGIT) - 1)]++] = items[i];
-    post_contact *swap = items;
-    items = scratch;
-    scratch = swap;
-  }
-  return items;
-}
+#define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 
-void post_free(void *memory) { free(memory); }
+enum { MOST_PAIRS = 1 << 15, CHUNK = 1024 };
 
-// Contacts as they come, runs of equal ones along x as one. When the buffer is full it is sorted and equal keys are
-// added up, which bounds memory by the distinct contacts, not by the pixels.
 struct post_collector {
-  post_contact *items, *scratch;
+  // Pairs that are being counted. Neighbouring pixels count into different halves, or each would wait for the other.
+  uint64_t *pairs;
+  uint32_t (*histograms)[2][POST_BINS];
   size_t count, capacity;
-  int label_bits, bits, failed;
+  uint32_t *places; // number of a pair + 1; 0: empty
+  size_t mask;
+  uint64_t last; // the pair that was looked up last, and its number
+  uint32_t lastNumber;
+  // Put down, ascending from each putting down to the next.
+  post_contacts down;
+  size_t distinct; // entries when they were last added up
+  int runs; // times that something was put down since
+  int finished, failed;
 };
 typedef struct post_collector collector;
 
-static void compact(collector *c) {
-  post_contact *sorted = post_sort(c->items, c->scratch, c->count, c->bits);
-  if (sorted != c->items) {
-    c->scratch = c->items;
-    c->items = sorted;
-  }
-  size_t n = 0;
-  for (size_t i = 0; i < c->count; i++) {
-    if (n && c->items[n - 1].key == c->items[i].key) c->items[n - 1].count += c->items[i].count;
-    else c->items[n++] = c->items[i];
-  }
-  c->count = n;
+static int addUp(collector *c) {
+  if (post_contacts_add_up(&c->down)) return -1;
+  c->distinct = c->down.entries;
+  c->runs = 1;
+  return 0;
 }
 
-static void grow(collector *c) {
-  compact(c);
-  if (c->count <= c->capacity / 2) return;
-  size_t capacity = c->capacity * 2;
-  post_contact *items = realloc(c->items, capacity * sizeof(post_contact));
-  if (items) c->items = items;
-  post_contact *scratch = realloc(c->scratch, capacity * sizeof(post_contact));
-  if (scratch) c->scratch = scratch;
-  if (items && scratch) c->capacity = capacity;
-  else c->failed = 1;
+// Puts all pairs down, ascending, and begins anew.
+static int putDown(collector *c) {
+  post_numbered *items = malloc((2 * c->count + 2) * sizeof *items);
+  if (!items) return -1;
+  for (size_t i = 0; i < c->count; i++) items[i] = (post_numbered){c->pairs[i], i};
+  const post_numbered *sorted = post_sort_numbered(items, items + c->count + 1, c->count);
+  int status = 0;
+  for (size_t i = 0; i < c->count && status == 0; i++)
+    status = post_contacts_append(&c->down, sorted[i].key, c->histograms[sorted[i].number]);
+  free(items);
+  c->count = 0;
+  c->last = 0;
+  c->runs++;
+  memset(c->places, 0, (c->mask + 1) * sizeof *c->places);
+  if (status) return -1;
+  return c->runs > 1 && c->down.entries > 2 * c->distinct + (1 << 22) ? addUp(c) : 0;
 }
 
-static inline void collect(collector *c, uint64_t key) {
-  if (c->count && c->items[c->count - 1].key == key) {
-    c->items[c->count - 1].count++;
-    return;
+// --- counting -------------------------------------------------------------------------------------------------------
+
+static size_t placeOf(const collector *c, uint64_t pair) {
+  uint64_t h = pair * 0x9E3779B97F4A7C15ull;
+  size_t i = (size_t)(h ^ h >> 32) & c->mask;
+  while (c->places[i] && c->pairs[c->places[i] - 1] != pair) i = (i + 1) & c->mask;
+  return i;
+}
+
+// Twice the pairs.
+static int grow(collector *c) {
+  size_t capacity = c->capacity ? 2 * c->capacity : 1024, places = 2 * capacity;
+  void *pairs = realloc(c->pairs, capacity * sizeof *c->pairs);
+  if (pairs) c->pairs = pairs;
+  void *histograms = realloc(c->histograms, capacity * sizeof *c->histograms);
+  if (histograms) c->histograms = histograms;
+  uint32_t *table = calloc(places, sizeof *table);
+  if (!pairs || !histograms || !table) {
+    free(table);
+    return -1;
   }
-  if (c->count == c->capacity) grow(c);
-  if (c->failed) return;
-  c->items[c->count++] = (post_contact){key, 1};
+  free(c->places);
+  c->places = table;
+  c->mask = places - 1;
+  c->capacity = capacity;
+  for (uint32_t i = 0; i < c->count; i++) c->places[placeOf(c, c->pairs[i])] = i + 1;
+  return 0;
 }
 
-post_collector *post_collector_make(size_t pixels, int bits) {
-  size_t capacity = pixels < 4096 ? 4096 : pixels < (1u << 21) ? pixels : 1u << 21;
-  collector *c = malloc(sizeof(collector));
-  if (!c) return NULL;
-  *c = (collector){malloc(capacity * sizeof(post_contact)), malloc(capacity * sizeof(post_contact)), 0, capacity, bits,
-                   2 * bits + 8, 0};
-  if (c->items && c->scratch) return c;
+// The histogram of a < b, or of a below b. If there is no memory the collector has failed, and what is counted is lost.
+static inline uint32_t (*histogramOf(collector *c, uint32_t a, uint32_t b))[POST_BINS] {
+  const uint64_t pair = (uint64_t)a << 32 | b;
+  if (pair == c->last) return c->histograms[c->lastNumber];
+  size_t place = placeOf(c, pair);
+  if (!c->places[place]) {
+    if (c->count == c->capacity) {
+      if (c->capacity < MOST_PAIRS ? grow(c) : putDown(c)) {
+        c->failed = 1;
+        return c->histograms[0];
+      }
+      place = placeOf(c, pair);
+    }
+    memset(c->histograms[c->count], 0, sizeof *c->histograms);
+    c->pairs[c->count] = pair;
+    c->places[place] = (uint32_t)++c->count;
+  }
+  c->last = pair;
+  c->lastNumber = c->places[place] - 1;
+  return c->histograms[c->lastNumber];
+}
+
+post_collector *post_collector_make(void) {
+  collector *c = calloc(1, sizeof *c);
+  if (c && grow(c) == 0) return c;
   post_collector_free(c);
   return NULL;
 }
 
 void post_collector_free(post_collector *c) {
   if (!c) return;
-  free(c->items);
-  free(c->scratch);
+  post_contacts_free(&c->down);
+  free(c->pairs);
+  free(c->histograms);
+  free(c->places);
   free(c);
 }
 
-int post_collector_finish(post_collector *c, post_contact **contacts, size_t *count) {
-  if (!c->failed) compact(c);
-  int status = c->failed ? -1 : 0;
-  if (status == 0) {
-    // What was reserved and not used goes back.
-    post_contact *items = realloc(c->items, (c->count ? c->count : 1) * sizeof(post_contact));
-    *contacts = items ? items : c->items;
-    *count = c->count;
-    c->items = NULL;
+// After what was finished comes another collection.
+static void begin(collector *c) {
+  if (!c->finished) return;
+  c->down.pairs = c->down.entries = c->distinct = 0;
+  c->runs = c->finished = 0;
+}
+
+int post_collector_finish(post_collector *c, post_contacts *contacts) {
+  begin(c);
+  if (!c->failed && (putDown(c) || (c->runs > 1 && addUp(c)))) c->failed = 1;
+  *contacts = c->down;
+  c->finished = 1;
+  return c->failed ? -1 : 0;
+}
+
+// Where labels change, for up to CHUNK pixels at a time: bit 0 where p and before differ, bit 1 where q and beside do.
+// flags[n] is set, as an end.
+static CLONES void mark(
+    const uint32_t *p, const uint32_t *before, const uint32_t *q, const uint32_t *beside, size_t n, uint8_t *flags) {
+  for (size_t i = 0; i < n; i++) flags[i] = (uint8_t)((p[i] != before[i]) | (q[i] != beside[i]) << 1);
+  memset(flags + n, 1, sizeof(uint64_t));
+}
+
+// The first flag that is set, from i on; there is one.
+static inline size_t next(const uint8_t *flags, size_t i) {
+  for (;; i += sizeof(uint64_t)) {
+    uint64_t eight;
+    memcpy(&eight, flags + i, sizeof eight);
+    if (eight) return i + (size_t)__builtin_ctzll(eight) / 8;
   }
-  post_collector_free(c);
-  return status;
+}
+
+static CLONES uint32_t largest(const uint32_t *labels, size_t n) {
+  uint32_t most = 0;
+  for (size_t i = 0; i < n; i++) most = labels[i] > most ? labels[i] : most;
+  return most;
+}
+
+static inline void summarise(post_summary *summaries, uint32_t label, size_t row, size_t from, size_t to) {
+  if (!label) return;
+  post_summary *s = summaries + label - 1;
+  const size_t run = to - from;
+  if (!s->area) s->min_y = (uint32_t)row;
+  if (!s->area || from < s->min_x) s->min_x = (uint32_t)from;
+  if (to > s->max_x) s->max_x = (uint32_t)to;
+  s->max_y = (uint32_t)row + 1;
+  s->area += run;
+  s->sum_y += run * row;
+  s->sum_x += (uint64_t)run * (from + to - 1) / 2;
+}
+
+static inline void count(collector *c, uint32_t here, uint32_t other, uint8_t affinity, size_t column) {
+  if (!here || !other) return;
+  histogramOf(c, here < other ? here : other, here < other ? other : here)[column & 1][affinity]++;
 }
 
 int post_collect_within(
-    post_collector *c, const uint32_t *labels, const uint32_t *before, const uint8_t *y, const uint8_t *x,
-    size_t height, size_t width) {
-  const int bits = c->label_bits;
-  for (size_t row = 0; row < height && !c->failed; row++) {
-    const uint32_t *upper = row ? labels + (row - 1) * width : before;
-    for (size_t column = 0; column < width; column++) {
-      size_t i = row * width + column;
-      uint64_t here = labels[i];
-      if (!here) continue;
-      uint64_t left = column ? labels[i - 1] : 0, above = upper ? upper[column] : 0;
-      if (left && left != here) {
-        uint64_t a = left < here ? left : here, b = left < here ? here : left;
-        collect(c, a << (bits + 8) | b << 8 | x[i]);
+    post_collector *c, const uint32_t *labels, const uint32_t *above, const uint8_t *y, const uint8_t *x, size_t first,
+    size_t height, size_t width, post_summary *summaries, size_t fragments) {
+  uint8_t flags[CHUNK + sizeof(uint64_t)];
+  begin(c);
+  for (size_t row = 0; row < height; row++) {
+    const uint32_t *here = labels + row * width;
+    const uint8_t *affinityX = x + row * width, *affinityY = y + row * width;
+    if (row) above = here - width;
+    for (size_t from = 0; from < width; from += CHUNK) {
+      const size_t n = width - from < CHUNK ? width - from : CHUNK;
+      const uint32_t *p = here + from, *upper = above ? above + from : p;
+      if (largest(p, n) > fragments) return -2;
+      flags[0] = (uint8_t)((from && p[0] != p[-1]) | (p[0] != upper[0]) << 1);
+      mark(p + 1, p, p + 1, upper + 1, n - 1, flags + 1);
+      size_t run = 0;
+      for (size_t i = next(flags, 0); i < n; i = next(flags, i + 1)) {
+        if (flags[i] & 2) count(c, p[i], upper[i], affinityY[from + i], i);
+        if (!(flags[i] & 1)) continue;
+        count(c, p[i], here[from + i - 1], affinityX[from + i], i);
+        if (i > run) summarise(summaries, p[run], first + row, from + run, from + i);
+        run = i;
       }
-      if (above && above != here) {
-        uint64_t a = above < here ? above : here, b = above < here ? here : above;
-        collect(c, a << (bits + 8) | b << 8 | y[i]);
-      }
+      summarise(summaries, p[run], first + row, from + run, from + n);
     }
+    if (c->failed) return -1;
   }
-  return c->failed ? -1 : 0;
+  return 0;
+}
+
+// Counts n affinities.
+static inline void countRun(uint32_t (*h)[POST_BINS], const uint8_t *affinity, size_t n, const uint8_t *table) {
+  size_t i = 0;
+  for (; i + 2 <= n; i += 2) {
+    h[0][table[affinity[i]]]++;
+    h[1][table[affinity[i + 1]]]++;
+  }
+  if (i < n) h[0][table[affinity[i]]]++;
 }
 
 int post_collect_between(
     post_collector *c, const uint32_t *below, const uint32_t *labels, const uint8_t *z, const uint8_t *table,
-    size_t pixels) {
-  const int bits = c->label_bits;
-  for (size_t i = 0; i < pixels && !c->failed; i++)
-    if (below[i] && labels[i])
-      collect(c, (uint64_t)below[i] << (bits + 8) | (uint64_t)labels[i] << 8 | table[z[i]]);
-  return c->failed ? -1 : 0;
-}
-
-uint32_t post_largest_label(const uint32_t *labels, size_t pixels) {
-  uint32_t largest = 0;
-  for (size_t i = 0; i < pixels; i++) largest = labels[i] > largest ? labels[i] : largest;
-  return largest;
-}
-
-void post_summarise(
-    const uint32_t *labels, size_t first, size_t height, size_t width, post_summary *summaries) {
-  for (size_t y = first; y < first + height; y++) {
-    const uint32_t *row = labels + (y - first) * width;
-    for (size_t x = 0; x < width;) {
-      uint32_t l = row[x];
-      size_t end = x + 1;
-      while (end < width && row[end] == l) end++;
-      if (l) {
-        post_summary *s = summaries + l - 1;
-        size_t run = end - x;
-        if (!s->area) s->min_y = (uint32_t)y;
-        if (!s->area || x < s->min_x) s->min_x = (uint32_t)x;
-        if (end > s->max_x) s->max_x = (uint32_t)end;
-        s->max_y = (uint32_t)y + 1;
-        s->area += run;
-        s->sum_y += run * y;
-        s->sum_x += (uint64_t)run * (x + end - 1) / 2;
-      }
-      x = end;
+    size_t pixels, size_t fragments) {
+  uint8_t flags[CHUNK + sizeof(uint64_t)];
+  begin(c);
+  for (size_t from = 0; from < pixels && !c->failed; from += CHUNK) {
+    const uint32_t *a = below + from, *b = labels + from;
+    const size_t n = pixels - from < CHUNK ? pixels - from : CHUNK;
+    if (largest(a, n) > fragments) return -2;
+    mark(a + 1, a, b + 1, b, n - 1, flags);
+    for (size_t i = 0, end; i < n; i = end) {
+      end = next(flags, i) + 1;
+      if (a[i] && b[i]) countRun(histogramOf(c, a[i], b[i]), z + from + i, end - i, table);
     }
   }
+  return c->failed ? -1 : 0;
 }

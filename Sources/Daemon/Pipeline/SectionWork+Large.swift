@@ -119,8 +119,6 @@ extension StageSet {
 }
 
 extension SectionGraph {
-  /// Bytes in memory, about: an array takes 32 besides its elements.
-  var bytes: Int {
-    edges.reduce(16 * fragments.count) { $0 + 96 + 5 * $1.histogram.bins.count }
-  }
+  /// Bytes in memory, about.
+  var bytes: Int { 16 * fragments.count + 24 * edges.count + 5 * edges.bins.count }
 }

@@ -1,78 +1,11 @@
 import CKernels
 public import Domain
 
-/// The section below, as the region graph needs it.
-public struct PreviousSection: Sendable {
-  public var fragments: FragmentSection
-  public var z: SectionNumber
-  public var signature: UInt32
-  public init(fragments: FragmentSection, z: SectionNumber, signature: UInt32) {
-    self.fragments = fragments
-    self.z = z
-    self.signature = signature
-  }
-}
-
-/// Some rows of a section, as the region graph reads it; all arrays row by row.
-public struct SectionBand: Sendable {
-  public var labels: [UInt32]
-  public var z: [UInt8]
-  public var y: [UInt8]
-  public var x: [UInt8]
-  public init(labels: [UInt32], z: [UInt8], y: [UInt8], x: [UInt8]) {
-    self.labels = labels
-    self.z = z
-    self.y = y
-    self.x = x
-  }
-}
-
-/// A section that is read some rows at a time.
-public struct BandedSection {
-  public var height: Int
-  public var width: Int
-  /// Number of fragments.
-  public var count: Int
-  /// Rows of a band.
-  public var rows: Int
-  /// Called for each band in turn, twice.
-  public var band: (Range<Int>) throws -> SectionBand
-  public init(height: Int, width: Int, count: Int, rows: Int, band: @escaping (Range<Int>) throws -> SectionBand) {
-    self.height = height
-    self.width = width
-    self.count = count
-    self.rows = rows
-    self.band = band
-  }
-}
-
-/// The section below, read some rows at a time.
-public struct BandedPrevious {
-  public var z: SectionNumber
-  public var signature: UInt32
-  public var height: Int
-  public var width: Int
-  /// Number of fragments.
-  public var count: Int
-  public var labels: (Range<Int>) throws -> [UInt32]
-  public init(
-    z: SectionNumber, signature: UInt32, height: Int, width: Int, count: Int,
-    labels: @escaping (Range<Int>) throws -> [UInt32]
-  ) {
-    self.z = z
-    self.signature = signature
-    self.height = height
-    self.width = width
-    self.count = count
-    self.labels = labels
-  }
-}
-
 /// Makes the region graph of one section: which fragments touch, and the affinities over each contact.
 ///
 /// Within the section fragments touch by the y and x affinities, and those of the section below by the z affinity, at
-/// pixels where both have a label other than 0. Contacts are collected as sort keys and added up after a radix sort:
-/// the time is linear in the pixels. A section may come some rows at a time; the graph is the same.
+/// pixels where both have a label other than 0. Contacts are counted in one pass over the pixels. A section may come
+/// some rows at a time; the graph is the same.
 public enum RegionGraphBuilder {
   static let stage = "region graph"
 
@@ -119,25 +52,23 @@ public enum RegionGraphBuilder {
     z: SectionNumber, signature: UInt32, section: BandedSection, previous: BandedPrevious?, gapConfidence: Double = 1
   ) throws -> (graph: SectionGraph, summaries: [FragmentSummary]) {
     try check(z: z, section, previous, gapConfidence)
-    let (own, summaries) = try contactsWithin(section, z: z, signature: signature)
-    var edges: [RegionEdge] = []
-    if let previous {
-      edges = try contactsBetween(previous, section, z: z, signature: signature, gapConfidence: gapConfidence)
-    }
+    guard let collector = post_collector_make() else { throw noMemory(section) }
+    defer { post_collector_free(collector) }
+    var raw = [post_summary](repeating: post_summary(), count: section.count)
+    try collectWithin(collector, section, z: z, &raw)
+    let own = try edges(collector, section, below: (z, signature), above: (z, signature))
     // Ids order by z first: every contact with the section below comes before those within.
-    edges += own
+    var edges = RegionEdges()
+    if let previous {
+      let table = (0...255).map { UInt8((Double($0) * gapConfidence).rounded()) }
+      try collectBetween(collector, previous, section, table)
+      edges = try self.edges(
+        collector, section, below: (previous.z, previous.signature), above: (z, signature))
+    }
+    edges.append(contentsOf: own)
+    let summaries = summaries(raw)
     let ids = summaries.map { FragmentID(z: z, signature: signature, label: $0.label) }
     return (SectionGraph(z: z, fragments: ids, areas: summaries.map(\.area), edges: edges), summaries)
-  }
-
-  /// Area, box and centroid of each label 1...count.
-  public static func summarise(_ fragments: FragmentSection) -> [FragmentSummary] {
-    var raw = [post_summary](repeating: post_summary(), count: fragments.count)
-    let labels = fragments.labels
-    labels.storage.withUnsafeBufferPointer {
-      post_summarise($0.baseAddress, 0, labels.height, labels.width, &raw)
-    }
-    return summaries(raw)
   }
 
   private static func summaries(_ raw: [post_summary]) -> [FragmentSummary] {
@@ -156,6 +87,11 @@ public enum RegionGraphBuilder {
     guard gapConfidence >= 0 && gapConfidence <= 1 else {
       throw StageError(stage: stage, reason: "the confidence across a gap is \(gapConfidence); it must be 0 to 1.")
     }
+    guard section.count <= FragmentID.maximumLabel && previous?.count ?? 0 <= FragmentID.maximumLabel else {
+      throw StageError(
+        stage: stage,
+        reason: "section \(z) or the one below has more than \(FragmentID.maximumLabel) fragments; raise minimum_size.")
+    }
     guard let previous else { return }
     guard previous.z < z && previous.height == section.height && previous.width == section.width else {
       throw StageError(
@@ -165,13 +101,18 @@ public enum RegionGraphBuilder {
     }
   }
 
-  /// That no label is above the count: what is counted would be of others.
-  private static func check(_ labels: [UInt32], count: Int, z: SectionNumber) throws(StageError) {
-    let largest = labels.withUnsafeBufferPointer { post_largest_label($0.baseAddress, $0.count) }
-    guard largest <= count && count <= FragmentID.maximumLabel else {
-      throw StageError(
-        stage: stage,
-        reason: "section \(z) has label \(largest) but \(count) fragments, of at most \(FragmentID.maximumLabel).")
+  private static func noMemory(_ section: BandedSection) -> StageError {
+    StageError.memory(stage, height: section.height, width: section.width)
+  }
+
+  /// Of a kernel that collects contacts.
+  private static func check(_ status: Int32, _ section: BandedSection, count: Int, z: SectionNumber) throws(StageError)
+  {
+    switch status {
+    case 0: return
+    case -2:
+      throw StageError(stage: stage, reason: "section \(z) has a label above the number of its fragments, \(count).")
+    default: throw noMemory(section)
     }
   }
 
@@ -181,95 +122,51 @@ public enum RegionGraphBuilder {
     }
   }
 
-  private static func contactsWithin(
-    _ section: BandedSection, z: SectionNumber, signature: UInt32
-  ) throws -> (edges: [RegionEdge], summaries: [FragmentSummary]) {
-    var raw = [post_summary](repeating: post_summary(), count: section.count)
+  private static func collectWithin(
+    _ collector: OpaquePointer, _ section: BandedSection, z: SectionNumber, _ summaries: inout [post_summary]
+  ) throws {
     let width = section.width
-    let edges = try edges(section, most: section.count, below: (z, signature), above: (z, signature)) { collector in
-      var before: [UInt32]?
-      for rows in bands(section) {
-        let band = try section.band(rows)
-        try check(band.labels, count: section.count, z: z)
-        post_summarise(band.labels, rows.lowerBound, rows.count, width, &raw)
-        let status =
-          if let before {
-            post_collect_within(collector, band.labels, before, band.y, band.x, rows.count, width)
-          } else {
-            post_collect_within(collector, band.labels, nil, band.y, band.x, rows.count, width)
-          }
-        guard status == 0 else { throw StageError.memory(stage, height: section.height, width: width) }
-        if rows.upperBound < section.height { before = Array(band.labels.suffix(width)) }
+    var above: [UInt32] = []
+    for rows in bands(section) {
+      let band = try section.band(rows)
+      let status = above.withUnsafeBufferPointer { above in
+        post_collect_within(
+          collector, band.labels, above.isEmpty ? nil : above.baseAddress, band.y, band.x, rows.lowerBound, rows.count,
+          width, &summaries, section.count)
       }
-    }
-    return (edges, summaries(raw))
-  }
-
-  private static func contactsBetween(
-    _ previous: BandedPrevious, _ section: BandedSection, z: SectionNumber, signature: UInt32, gapConfidence: Double
-  ) throws -> [RegionEdge] {
-    let most = max(section.count, previous.count)
-    let table = (0...255).map { UInt8((Double($0) * gapConfidence).rounded()) }
-    let below = (previous.z, previous.signature)
-    return try edges(section, most: most, below: below, above: (z, signature)) { collector in
-      for rows in bands(section) {
-        let band = try section.band(rows)
-        let labels = try previous.labels(rows)
-        try check(labels, count: previous.count, z: previous.z)
-        let status = post_collect_between(collector, labels, band.labels, band.z, table, labels.count)
-        guard status == 0 else { throw StageError.memory(stage, height: section.height, width: section.width) }
-      }
+      try check(status, section, count: section.count, z: z)
+      if rows.upperBound < section.height { above = Array(band.labels.suffix(width)) }
     }
   }
 
-  private static func bitsHolding(_ label: Int) -> Int { max(1, Int.bitWidth - label.leadingZeroBitCount) }
+  /// - Parameter table: what becomes of each z affinity.
+  private static func collectBetween(
+    _ collector: OpaquePointer, _ previous: BandedPrevious, _ section: BandedSection, _ table: [UInt8]
+  ) throws {
+    for rows in bands(section) {
+      let band = try section.band(rows)
+      let labels = try previous.labels(rows)
+      let status = post_collect_between(collector, labels, band.labels, band.z, table, labels.count, previous.count)
+      try check(status, section, count: previous.count, z: previous.z)
+    }
+  }
 
-  /// Collects contacts and turns them, sorted by (a, b, affinity), into edges.
-  /// - Parameter most: no label is larger.
+  /// What was collected, sorted by (a, b).
   private static func edges(
-    _ section: BandedSection, most: Int, below: (z: SectionNumber, signature: UInt32),
-    above: (z: SectionNumber, signature: UInt32), _ collect: (OpaquePointer) throws -> Void
-  ) throws -> [RegionEdge] {
-    let bits = bitsHolding(most)
-    guard let collector = post_collector_make(section.height * section.width, Int32(bits)) else {
-      throw StageError.memory(stage, height: section.height, width: section.width)
-    }
-    do { try collect(collector) } catch {
-      post_collector_free(collector)
-      throw error
-    }
-    var contacts: UnsafeMutablePointer<post_contact>?
-    var count = 0
-    guard post_collector_finish(collector, &contacts, &count) == 0 else {
-      throw StageError.memory(stage, height: section.height, width: section.width)
-    }
-    defer { post_free(contacts) }
-    return edges(UnsafeBufferPointer(start: contacts, count: count), bits: bits, below: below, above: above)
-  }
-
-  private static func edges(
-    _ all: UnsafeBufferPointer<post_contact>, bits: Int, below: (z: SectionNumber, signature: UInt32),
+    _ collector: OpaquePointer, _ section: BandedSection, below: (z: SectionNumber, signature: UInt32),
     above: (z: SectionNumber, signature: UInt32)
-  ) -> [RegionEdge] {
-    let mask = UInt64(1) << UInt64(bits) - 1
-    var edges: [RegionEdge] = []
-    var start = 0
-    while start < all.count {
-      let pair = all[start].key >> 8
-      var end = start + 1
-      while end < all.count && all[end].key >> 8 == pair { end += 1 }
-      var histogram = AffinityHistogram()
-      histogram.bins.reserveCapacity(end - start)
-      histogram.counts.reserveCapacity(end - start)
-      for contact in all[start..<end] {
-        histogram.bins.append(UInt8(truncatingIfNeeded: contact.key))
-        histogram.counts.append(UInt32(clamping: contact.count))
-      }
-      let a = FragmentID(z: below.z, signature: below.signature, label: UInt32(pair >> UInt64(bits)))
-      let b = FragmentID(z: above.z, signature: above.signature, label: UInt32(pair & mask))
-      edges.append(RegionEdge(a: a, b: b, histogram: histogram))
-      start = end
-    }
+  ) throws(StageError) -> RegionEdges {
+    var found = post_contacts()
+    guard post_collector_finish(collector, &found) == 0 else { throw noMemory(section) }
+    guard found.pairs > 0 else { return RegionEdges() }
+    let pairs = UnsafeBufferPointer(start: found.pair, count: found.pairs)
+    let edges = RegionEdges(
+      a: pairs.map { FragmentID(z: below.z, signature: below.signature, label: UInt32($0 >> 32)) },
+      b: pairs.map { FragmentID(z: above.z, signature: above.signature, label: UInt32(truncatingIfNeeded: $0)) },
+      start: UnsafeBufferPointer(start: found.start, count: found.pairs + 1).map { Int($0) },
+      bins: Array(UnsafeBufferPointer(start: found.bins, count: found.entries)),
+      counts: Array(UnsafeBufferPointer(start: found.counts, count: found.entries)))
+    guard let edges else { preconditionFailure("the kernel's \(found.pairs) contacts do not fit each other") }
     return edges
   }
 }

@@ -32,7 +32,7 @@ struct WindowGraph {
       throw StageError(stage: stage, reason: "section \(lower.z) comes before \(upper.z) in a window; z must ascend.")
     }
     let firstZ = window.first?.z ?? 0
-    let outside = (window.first?.edges ?? []).map(\.a).filter { $0.z < firstZ }
+    let outside = window.first?.edges.a.filter { $0.z < firstZ } ?? []
     below = keepEdgesBelow ? Self.unique(outside) : []
     areas = Array(repeating: 0, count: below.count)
     for section in window {
@@ -60,8 +60,7 @@ struct WindowGraph {
     var binCount = 0
     for section in window {
       edgeCount += section.edges.count
-      if maximaOnly { continue }
-      for edge in section.edges { binCount += edge.histogram.bins.count }
+      binCount += maximaOnly ? 0 : section.edges.bins.count
     }
     binCount += maximaOnly ? edgeCount : 0
     a.reserveCapacity(edgeCount)
@@ -73,44 +72,35 @@ struct WindowGraph {
 
   private mutating func append(_ index: Int, keepEdgesBelow: Bool, maximaOnly: Bool) throws(StageError) {
     let first = a.count
-    let section = window[index]
-    for edge in section.edges {
-      if index == 0 && !keepEdgesBelow && edge.a.z < section.z { continue }
-      let from = try node(edge.a, of: index)
-      let to = try node(edge.b, of: index)
-      guard from < to && edge.histogram.bins.count == edge.histogram.counts.count else {
-        throw StageError(stage: stage, reason: "section \(section.z) has a malformed edge \(edge.a) - \(edge.b).")
+    let z = window[index].z
+    let all = window[index].edges
+    let own = (ids: window[index].fragments, first: firstNode[index])
+    let lower = index > 0 ? (ids: window[index - 1].fragments, first: firstNode[index - 1]) : (ids: below, first: 0)
+    for edge in all.indices {
+      let (one, other) = (all.a[edge], all.b[edge])
+      if index == 0 && !keepEdgesBelow && one.z < z { continue }
+      guard let from = Self.node(one, own) ?? Self.node(one, lower), let to = Self.node(other, own), from < to else {
+        throw StageError(
+          stage: stage,
+          reason:
+            "the edge \(one) - \(other) of section \(z) is not one between fragments of that section, or from the "
+            + "one below it in the stack to it.")
       }
       a.append(from)
       b.append(to)
-      if !maximaOnly {
-        bins.append(contentsOf: edge.histogram.bins)
-        counts.append(contentsOf: edge.histogram.counts)
-      } else if let bin = edge.histogram.bins.last, let count = edge.histogram.counts.last {
-        bins.append(bin)
-        counts.append(count)
+      let end = all.start[edge + 1]
+      for entry in maximaOnly ? max(all.start[edge], end - 1)..<end : all.start[edge]..<end {
+        bins.append(all.bins[entry])
+        counts.append(all.counts[entry])
       }
       start.append(UInt64(bins.count))
     }
     edges.append(first..<a.count)
   }
 
-  /// The number of a fragment that an edge of section `index` names: of that section, or of the one below it.
-  private func node(_ id: FragmentID, of index: Int) throws(StageError) -> UInt32 {
-    let z = id.z
-    if z == window[index].z {
-      if let place = Self.place(of: id, in: window[index].fragments) { return UInt32(firstNode[index] + place) }
-    } else if index > 0 && z == window[index - 1].z {
-      if let place = Self.place(of: id, in: window[index - 1].fragments) {
-        return UInt32(firstNode[index - 1] + place)
-      }
-    } else if index == 0, let place = Self.place(of: id, in: below) {
-      return UInt32(place)
-    }
-    throw StageError(
-      stage: stage,
-      reason: "an edge of section \(window[index].z) names fragment \(id), which is not in that section or the one "
-        + "below it in the stack.")
+  /// The number of a fragment among those of a section, whose first node is given.
+  private static func node(_ id: FragmentID, _ section: (ids: [FragmentID], first: Int)) -> UInt32? {
+    place(of: id, in: section.ids).map { UInt32(section.first + $0) }
   }
 
   /// Labels mostly run 1, 2, ... without a gap, so the place is tried from the label before it is searched.
