@@ -55,6 +55,7 @@ PREFIX ?= /usr/local
 install: build
 	install -D -m 755 $(BIN)/fgnetd $(DESTDIR)$(PREFIX)/bin/fgnetd
 	install -D -m 755 $(BIN)/fgnet-watch $(DESTDIR)$(PREFIX)/bin/fgnet-watch
+	install -D -m 755 $(BIN)/fgnet-hdf5 $(DESTDIR)$(PREFIX)/bin/fgnet-hdf5
 	install -D -m 644 config/fgnetd.yaml $(DESTDIR)/etc/fgnetd/fgnetd.yaml
 	for model in fgnet-nano fgnet-nano-isotropic; do \
 	  install -D -m 644 models/$$model.h5 $(DESTDIR)$(PREFIX)/share/fgnetd/models/$$model.h5; done

@@ -82,6 +82,8 @@ void cimages_tiff_close(struct cimages_tiff *handle) {
   free(handle);
 }
 
+int cimages_tiff_decodes(uint16_t compression) { return TIFFIsCODECConfigured(compression); }
+
 uint32_t cimages_tiff_pages(struct cimages_tiff *handle) { return TIFFNumberOfDirectories(handle->tiff); }
 
 int cimages_tiff_select(struct cimages_tiff *handle, uint32_t index, char *message) {
