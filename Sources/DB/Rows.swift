@@ -87,6 +87,10 @@ public struct FileFacts: Sendable {
 public struct SectionWarning: Sendable, Equatable {
   public var z: SectionNumber
   public var text: String
+  public init(z: SectionNumber, text: String) {
+    self.z = z
+    self.text = text
+  }
 }
 
 /// What `Record.receive` made of a file.

@@ -1,9 +1,10 @@
 /// Where the pixels of a TIFF's page are.
 enum TIFFData {
+  /// - Returns: The number of strips or tiles.
   /// - Throws: `.incomplete` when a strip or tile is not inside the file.
   static func check(
     _ directory: TIFFDirectory, _ page: TIFFStructure.Page, _ file: borrowing FileBytes
-  ) throws(FormatFault) {
+  ) throws(FormatFault) -> Int {
     let tileWidth = try directory.value(.tileWidth, file)
     let tileHeight = try directory.value(.tileHeight, file)
     var rows = try directory.value(.rowsPerStrip, file) ?? page.height
@@ -24,6 +25,7 @@ enum TIFFData {
     if decoded / largestExpansion(compression) > data {
       throw .unusable("\(data) bytes cannot hold \(page.width) x \(page.height) pixels")
     }
+    return expected
   }
 
   /// Where a run of uncompressed planes begins, of which the directory names the first only: so ImageJ writes stacks of more

@@ -76,6 +76,8 @@ struct TIFFDirectory {
   private var entries: [Entry] = []
   /// Offset of the next directory, 0 when there is none.
   private(set) var next = 0
+  /// Bytes of the directory in the file.
+  private(set) var size = 0
 
   init(_ file: borrowing FileBytes, _ header: TIFFHeader, at start: Int) throws(FormatFault) {
     self.header = header
@@ -89,12 +91,14 @@ struct TIFFDirectory {
     guard let table = file.read(at: start + prefix, count: count * each + header.word) else {
       throw .incomplete("its directory ends beyond the file's \(file.size) bytes")
     }
+    size = prefix + table.count
     for i in 0..<count { add(table, i * each, at: start + prefix + i * each) }
     next = number(table, count * each, header.word)
   }
 
   private mutating func add(_ table: [UInt8], _ i: Int, at place: Int) {
     let tag = UInt16(number(table, i, 2))
+    guard TIFFTag(rawValue: tag) != nil else { return }
     let (form, bytesEach): (Form, Int)
     switch number(table, i + 2, 2) {
     case 1: (form, bytesEach) = (.unsigned, 1)

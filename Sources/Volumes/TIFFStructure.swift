@@ -23,19 +23,23 @@ enum TIFFStructure {
     var pages: [Int] = []
     var places: Set<Int> = []
     var place = header.first
+    // Directories and lists of strips of an honest file do not overlap; those that do could make any amount of work.
+    var listed = 0
     while place != 0 {
       guard places.insert(place).inserted, places.count <= mostDirectories else {
         throw .unusable("its directories lead back to the one at byte \(place)")
       }
       let directory = try TIFFDirectory(file, header, at: place)
       place = directory.next
+      listed += directory.size
+      guard listed <= file.size else { throw .unusable("its directories overlap") }
       // Reduced copies and masks stand beside the picture itself.
       if let type = try directory.value(.subfileType, file), type & 0b101 != 0 { continue }
       let page = try describe(directory, file)
       if let first, first.page != page {
         throw .unusable("page \(pages.count + 1) has another size or kind of pixels than page 1")
       }
-      try TIFFData.check(directory, page, file)
+      listed += try TIFFData.check(directory, page, file)
       if first == nil { first = (page, directory) }
       pages.append(places.count - 1)
     }

@@ -98,6 +98,23 @@ import Testing
     #expect(ImageProbe.probe(path) == .unusable(reason: "1 x 65537 pixels are more than 65536 a side"))
   }
 
+  /// Pages that share one list of strips: going through it for each could take hours.
+  @Test func directoriesThatOverlapAreRefused() throws {
+    var bytes = TIFFBuilder(height: 2000, width: 1, rowsPerStrip: 1, pages: [[UInt64](repeating: 1, count: 2000)])
+      .bytes()
+    let size = 2 + 11 * 12 + 4
+    let directory = bytes[8..<8 + size]
+    var last = 8
+    for _ in 0..<100 {
+      let (place, next) = (bytes.count, last + size - 4)
+      bytes.replaceSubrange(next..<next + 4, with: (0..<4).map { UInt8(place >> (8 * $0) & 255) })
+      bytes += directory
+      last = place
+    }
+    try put(bytes, folder.file("overlap"))
+    #expect(ImageProbe.probe(folder.file("overlap")) == .unusable(reason: "its directories overlap"))
+  }
+
   @Test func damagedPixelDataAreAnErrorNotAPicture() throws {
     let path = folder.file("flipped")
     let plane = Plane<UInt8>(height: 64, width: 64, storage: (0..<4096).map { UInt8($0 % 251) })
