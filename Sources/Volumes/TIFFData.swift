@@ -10,6 +10,9 @@ enum TIFFData {
     var rows = try directory.value(.rowsPerStrip, file) ?? page.height
     rows = min(max(rows, 1), page.height)
     let tiled = directory.entry(.tileOffsets) != nil
+    guard tiled == (tileWidth != nil), tiled == (tileHeight != nil) else {
+      throw .unusable("a page of strips and tiles")
+    }
     var expected = (page.height + rows - 1) / rows
     var decoded = page.bytes
     if tiled {

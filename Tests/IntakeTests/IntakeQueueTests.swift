@@ -46,6 +46,18 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
     #expect(order == [-2, 4, 30, 100])
   }
 
+  @Test mutating func aStackMustEndWithinTheNumbers() {
+    for (z, sections) in [(131_070, 2), (131_071, 2)] {
+      queue.observe(.closed("/in/z\(z).tif"), now: 1)
+      _ = queue.due(1)
+      queue.probed("/in/z\(z).tif", .complete(sections: sections), status: status("z\(z).tif"), now: 1)
+    }
+    let (below, above) = ("/in/z131070.tif", "/in/z131071.tif")
+    let file = ReadyFile(path: below, z: 131_070, volume: nil, status: status("z131070.tif"), sections: 2)
+    let reason = "its last section would be 131072, above 131071"
+    #expect(queue.take() == [.ready(file), .quarantine(path: above, reason: reason)])
+  }
+
   @Test mutating func theSameFileIsOfferedOnce() {
     take("z1.tif", status("z1.tif"))
     queue.observe(.closed("/in/z1.tif"), now: 20)

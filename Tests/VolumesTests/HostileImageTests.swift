@@ -115,6 +115,18 @@ import Testing
     #expect(ImageProbe.probe(folder.file("overlap")) == .unusable(reason: "its directories overlap"))
   }
 
+  /// libtiff takes such pages for tiled, and would read the strip into a buffer for a tile.
+  @Test func aPageOfStripsWithTheHeightOfATileIsRefused() throws {
+    let page = [UInt64](repeating: 5, count: 35)
+    var builder = TIFFBuilder(bigEndian: true, bigTIFF: true, rowsPerStrip: 5, pages: [page, page])
+    builder.extra = [.short(323, 1)]
+    let path = folder.file("mixed")
+    try put(builder.bytes(), path)
+    #expect(ImageProbe.probe(path) == .unusable(reason: "a page of strips and tiles"))
+    let labels = try LabelSource.open(path)
+    for plane in 0..<labels.count { #expect(throws: VolumeError.self) { try labels.plane(plane) } }
+  }
+
   @Test func damagedPixelDataAreAnErrorNotAPicture() throws {
     let path = folder.file("flipped")
     let plane = Plane<UInt8>(height: 64, width: 64, storage: (0..<4096).map { UInt8($0 % 251) })
