@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install
+.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install
 
 all: build
 
@@ -26,6 +26,12 @@ layers:
 test: dependencies lint layers
 	swift build --build-tests
 	swift test --skip-build
+	tools/fuzz.sh 4
+
+# Every parser of image files under libFuzzer, SECONDS each; with DATA=, real files are seeds too.
+fuzz: SECONDS ?= 600
+fuzz: dependencies
+	tools/fuzz.sh $(SECONDS) $(wildcard $(DATA))
 
 # Checks on real sections, which are not part of the project (tools/test-data.sh says how DATA is laid out).
 test-data: build
@@ -55,6 +61,7 @@ PREFIX ?= /usr/local
 install: build
 	install -D -m 755 $(BIN)/fgnetd $(DESTDIR)$(PREFIX)/bin/fgnetd
 	install -D -m 755 $(BIN)/fgnet-watch $(DESTDIR)$(PREFIX)/bin/fgnet-watch
+	install -D -m 755 $(BIN)/fgnet-hdf5 $(DESTDIR)$(PREFIX)/bin/fgnet-hdf5
 	install -D -m 644 config/fgnetd.yaml $(DESTDIR)/etc/fgnetd/fgnetd.yaml
 	for model in fgnet-nano fgnet-nano-isotropic; do \
 	  install -D -m 644 models/$$model.h5 $(DESTDIR)$(PREFIX)/share/fgnetd/models/$$model.h5; done

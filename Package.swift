@@ -60,6 +60,8 @@ let package = Package(
         .product(name: "Yams", package: "Yams"),
       ]),
     .executableTarget(name: "fgnetd", dependencies: ["Daemon"], swiftSettings: swiftSettings),
+    // Reads HDF5 files of others apart from the daemon (docs/decisions/0007-hdf5-apart.md).
+    .executableTarget(name: "fgnet-hdf5", dependencies: ["Volumes"], swiftSettings: swiftSettings),
     // GPL-2 like the library it stands on; a program of its own (docs/decisions/0002-watcher.md).
     .executableTarget(
       name: "fgnet-watch", dependencies: ["CInotifyTools"], exclude: ["COPYING"], swiftSettings: swiftSettings
@@ -76,7 +78,7 @@ let package = Package(
 
     tests("DomainTests", ["Domain"]),
     tests("FGNetKernelTests", ["FGNetKernel", "CKernels", "CHDF5"], resources: [.copy("Golden")]),
-    tests("VolumesTests", ["Volumes", "Domain"]),
+    tests("VolumesTests", ["Volumes", "Domain", "fgnet-hdf5"]),
     tests("DBTests", ["DB", "Domain"]),
     tests("IntakeTests", ["Intake", "Domain"]),
     tests("PluginsTests", ["Plugins", "Domain", "FGNetKernel"]),

@@ -120,6 +120,30 @@ state killed >"$here/killed.state"
 check "killed $kills times: the same labels and rows" cmp "$here/batch.state" "$here/killed.state"
 check "no leftover temporary files" test -z "$(find "$here/killed/state/sections" -name '.*' -type f)"
 
+# Files of real microscopes: shape, numbers and pixel size are those that MANIFEST.tsv states.
+fgnetd inspect --json "$data"/formats/*.{tif,tiff,png,mrc,dm3,dm4,h5,hdf5} >"$here/inspected" 2>/dev/null || true
+check "real microscope files: read as the manifest states" \
+  /usr/bin/python3 - "$here/inspected" "$data/formats/MANIFEST.tsv" <<'PYTHON'
+import ast, json, os, sys
+found = {os.path.basename(line["file"]): line for line in map(json.loads, open(sys.argv[1]))}
+nanometres = {"pm": 1e-3, "A": 0.1, "nm": 1, "um": 1e3}
+faults = []
+for row in open(sys.argv[2]):
+    path, shape, kind, scale, note = row.rstrip("\n").split("\t")
+    name, shape, scale = os.path.basename(path), ast.literal_eval(shape), ast.literal_eval(scale)
+    line = found.get(name, {"fault": "not read"})
+    got = tuple(line.get(key) for key in ("sections", "height", "width"))
+    if line.get("fault") or got != ((1,) + shape)[-3:] or line["type"] != kind:
+        faults.append(f"{name}: {line}")
+    units = ast.literal_eval(note) if note.startswith("[") else [note.split()[0]] * 3
+    if all(unit in nanometres for unit in units) and isinstance(scale[0], float):
+        wanted = [size * nanometres[unit] for size, unit in zip(scale, units)]
+        if any(abs(a - b) > 1e-4 * b for a, b in zip(line.get("pixelSizeNm", [0, 0, 0]), wanted)):
+            faults.append(f"{name}: pixel size {line.get('pixelSizeNm')}, not {wanted}")
+print("\n".join(faults))
+sys.exit(len(faults) > 0 or len(found) == 0)
+PYTHON
+
 # Files of real microscopes: each is taken or named with a reason, and nothing ends the program.
 configure formats
 mkdir "$here/formats/in"
@@ -133,6 +157,17 @@ fgnetd ingest --quiet --config "$here/formats/fgnetd.yaml" "$here/formats/in" 2>
 check "real microscope files: taken or set aside with a reason (status $status)" test "$status" -le 65
 taken=$(fgnetd sql --config "$here/formats/fgnetd.yaml" -- -At -c "select (select count(*) from section where state <> 'missing') + (select count(*) from quarantine)")
 check "every one of $number is accounted for" test "$taken" -eq "$number"
+
+# A stack of a real microscope program: as many sections as it has planes, with a warning on each for its pixel size.
+configure stack
+sed -i "s|stack: refuse|stack: sections|" "$here/stack/fgnetd.yaml"
+mkdir "$here/stack/in"
+cp "$data"/formats/dmTest_3D_int16_64,65,66.dm4 "$here/stack/in/s100.dm4"
+fgnetd ingest --quiet --config "$here/stack/fgnetd.yaml" "$here/stack/in" 2>"$here/log" || cat "$here/log" >&2
+check "a DM4 stack of 66 planes is sections 100 to 165" test "$(fgnetd sql --config "$here/stack/fgnetd.yaml" -- -At -c \
+  "select count(*), min(z), max(z), max(plane), count(note) from sections where state = 'final'")" = "66|100|165|65|66"
+fgnetd status --config "$here/stack/fgnetd.yaml" >"$here/status"
+check "its pixel size is a warning in the status" grep -q "66 sections with a warning; z 100: by the file its voxels have 4000 nm in z instead of 30" "$here/status"
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -14,6 +14,8 @@ static inline hid_t chdf5_class_dataset_access(void) { return H5P_DATASET_ACCESS
 static inline hid_t chdf5_class_file_create(void) { return H5P_FILE_CREATE; }
 static inline hid_t chdf5_class_group_create(void) { return H5P_GROUP_CREATE; }
 static inline hid_t chdf5_u8(void) { return H5T_NATIVE_UINT8; }
+static inline hid_t chdf5_i8(void) { return H5T_NATIVE_INT8; }
+static inline hid_t chdf5_i16(void) { return H5T_NATIVE_INT16; }
 static inline hid_t chdf5_u16(void) { return H5T_NATIVE_UINT16; }
 static inline hid_t chdf5_u32(void) { return H5T_NATIVE_UINT32; }
 static inline hid_t chdf5_u64(void) { return H5T_NATIVE_UINT64; }

@@ -82,6 +82,8 @@ void cimages_tiff_close(struct cimages_tiff *handle) {
   free(handle);
 }
 
+int cimages_tiff_decodes(uint16_t compression) { return TIFFIsCODECConfigured(compression); }
+
 uint32_t cimages_tiff_pages(struct cimages_tiff *handle) { return TIFFNumberOfDirectories(handle->tiff); }
 
 int cimages_tiff_select(struct cimages_tiff *handle, uint32_t index, char *message) {
@@ -136,11 +138,19 @@ static int read_tiles(struct cimages_tiff *handle, uint8_t *out, uint32_t width,
   uint64_t tile_bytes = TIFFTileSize64(tiff);
   if (tile_width == 0 || tile_height == 0 || tile_bytes != (uint64_t)tile_width * tile_height * bytes)
     return fail(handle, message, "tiles have an unexpected size");
+  uint16_t compression = COMPRESSION_NONE;
+  TIFFGetFieldDefaulted(tiff, TIFFTAG_COMPRESSION, &compression);
+  int uncompressed = compression == COMPRESSION_NONE;
   uint8_t *tile = malloc(tile_bytes);
   if (tile == NULL) return fail(handle, message, "out of memory for a tile");
   int status = 0;
   for (uint32_t y = 0; y < height && status == 0; y += tile_height) {
     for (uint32_t x = 0; x < width && status == 0; x += tile_width) {
+      // Of a page with strips and a tile's height libtiff (4.5.0) does not know the size of a tile, and reads all of its bytes.
+      if (uncompressed && TIFFGetStrileByteCount(tiff, TIFFComputeTile(tiff, x, y, 0, 0)) > tile_bytes) {
+        status = fail(handle, message, "a tile has more bytes than its pixels");
+        break;
+      }
       tmsize_t got = TIFFReadEncodedTile(tiff, TIFFComputeTile(tiff, x, y, 0, 0), tile, (tmsize_t)tile_bytes);
       if (got != (tmsize_t)tile_bytes) {
         status = fail(handle, message, "a tile is shorter than its pixels");

@@ -22,7 +22,9 @@ public struct Migrator: Sendable {
 
   /// The migrations that are part of the program.
   public static let embedded = Migrator(migrations: [
-    Migration(number: 1, name: "initial", sql: String(decoding: PackageResources.m0001_initial_sql, as: UTF8.self))
+    Migration(number: 1, name: "initial", sql: String(decoding: PackageResources.m0001_initial_sql, as: UTF8.self)),
+    Migration(
+      number: 2, name: "file_facts", sql: String(decoding: PackageResources.m0002_file_facts_sql, as: UTF8.self)),
   ])
 
   /// - Precondition: numbers are 1, 2, 3, ...

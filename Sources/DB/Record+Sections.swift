@@ -15,7 +15,7 @@ extension Record {
     let result = try connection.execute(
       """
       select section_id, z, revision, state, content_sha256, source_path, height, width, bit_depth, mean_intensity,
-        std_intensity, run_id, file, signature, note
+        std_intensity, run_id, file, signature, note, plane
       from section where volume_id = $1 and state <> 'superseded' and ($2::integer is null or z = $2) order by z
       """, [.int(volume), .int(optional: z.map { Int64($0) })])
     var rows: [SectionRow] = []
@@ -28,7 +28,8 @@ extension Record {
           id: try result.int(row, 0), z: SectionNumber(try result.int(row, 1)), revision: Int(try result.int(row, 2)),
           state: state, sha256: try result.optionalText(row, 4), sourcePath: try result.optionalText(row, 5),
           height: try result.optionalInt(row, 6).map { Int($0) }, width: try result.optionalInt(row, 7).map { Int($0) },
-          bitDepth: try result.optionalInt(row, 8).map { Int($0) }, meanIntensity: try result.optionalDouble(row, 9),
+          bitDepth: try result.optionalInt(row, 8).map { Int($0) }, plane: Int(try result.int(row, 15)),
+          meanIntensity: try result.optionalDouble(row, 9),
           stdIntensity: try result.optionalDouble(row, 10), runID: try result.optionalInt(row, 11),
           file: try result.optionalText(row, 12), signature: try result.optionalText(row, 13),
           note: try result.optionalText(row, 14)))
@@ -38,13 +39,13 @@ extension Record {
 
   /// Takes in a section's file, or finds that there is nothing to do.
   /// - Parameters:
-  ///   - sha256: of the file's bytes, hexadecimal.
+  ///   - sha256: of the content, hexadecimal: the file's bytes, or the section's grey values.
   ///   - mtimeNs: modification time, nanoseconds since 1970.
   ///   - meanIntensity: of the pixels, 0...1.
   /// - Throws: `.conflict` if the volume is finished below z.
   public func receive(
     volume: Int64, z: SectionNumber, sha256: String, path: String, size: Int64, mtimeNs: Int64, height: Int, width: Int,
-    bitDepth: Int, meanIntensity: Double?, stdIntensity: Double? = nil, run: Int64
+    bitDepth: Int, meanIntensity: Double?, stdIntensity: Double? = nil, facts: FileFacts = FileFacts(), run: Int64
   ) throws(DatabaseError) -> ReceiveOutcome {
     let file = FileStamp(path: path, size: size, mtimeNs: mtimeNs)
     return try connection.transaction { () throws(DatabaseError) in
@@ -53,23 +54,26 @@ extension Record {
       }
       let known = try current(volume, z)
       if let known, known.sha256 == sha256 {
-        try remember(file, volume: volume, section: known.id)
+        try remember(file, facts, volume: volume, section: known.id)
         return .duplicate(z: z)
       }
       let twin = try sameBytes(volume, sha256, besides: z)
-      let note = twin.map { "the same bytes as section \($0)" }
-      let facts: [Parameter] = [
+      let notes = [twin.map { "the same bytes as section \($0)" }, facts.warning].compactMap { $0 }
+      let columns: [Parameter] = [
         .int(volume), .int(z), .text(sha256), .text(path), .int(height), .int(width), .int(bitDepth),
-        .double(optional: meanIntensity), .double(optional: stdIntensity), .int(run), .text(optional: note),
+        .double(optional: meanIntensity), .double(optional: stdIntensity), .int(run),
+        .text(optional: notes.isEmpty ? nil : notes.joined(separator: "; ")), .int(facts.plane),
+        .double(optional: facts.pixelSize?.y), .double(optional: facts.pixelSize?.x),
       ]
       if let known, known.state == .missing {
         try connection.execute(
           """
           update section set state = 'received', content_sha256 = $3, source_path = $4, height = $5, width = $6,
-            bit_depth = $7, mean_intensity = $8, std_intensity = $9, run_id = $10, note = $11, received_at = now()
+            bit_depth = $7, mean_intensity = $8, std_intensity = $9, run_id = $10, note = $11, plane = $12,
+            pixel_y_nm = $13, pixel_x_nm = $14, received_at = now()
           where volume_id = $1 and z = $2 and state = 'missing'
-          """, facts)
-        try remember(file, volume: volume, section: known.id)
+          """, columns)
+        try remember(file, facts, volume: volume, section: known.id)
         return .filledGap(sectionID: known.id)
       }
       if let known {
@@ -79,11 +83,11 @@ extension Record {
       let section = try connection.execute(
         """
         insert into section (volume_id, z, state, content_sha256, source_path, height, width, bit_depth, mean_intensity,
-          std_intensity, run_id, note, received_at, revision)
-        values ($1, $2, 'received', $3, $4, $5, $6, $7, $8, $9, $10, $11, now(), $12) returning section_id
-        """, facts + [.int(revision)]
+          std_intensity, run_id, note, plane, pixel_y_nm, pixel_x_nm, received_at, revision)
+        values ($1, $2, 'received', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, now(), $15) returning section_id
+        """, columns + [.int(revision)]
       ).int(0, 0)
-      try remember(file, volume: volume, section: section)
+      try remember(file, facts, volume: volume, section: section)
       return known == nil
         ? .new(sectionID: section, sameBytesAs: twin) : .revision(sectionID: section, revision: revision)
     }
@@ -134,20 +138,30 @@ extension Record {
     return result.count == 0 ? nil : SectionNumber(try result.int(0, 0))
   }
 
-  private func remember(_ file: FileStamp, volume: Int64, section: Int64) throws(DatabaseError) {
+  private func remember(
+    _ file: FileStamp, _ facts: FileFacts, volume: Int64, section: Int64
+  ) throws(DatabaseError) {
     try connection.execute(
       """
-      insert into section_file (volume_id, path, section_id, size, mtime_ns) values ($1, $2, $3, $4, $5)
-      on conflict (volume_id, path) do update
-      set section_id = excluded.section_id, size = excluded.size, mtime_ns = excluded.mtime_ns,
+      insert into section_file (volume_id, path, section_id, size, mtime_ns, plane, planes)
+      values ($1, $2, $3, $4, $5, $6, $7)
+      on conflict (volume_id, path, plane) do update
+      set section_id = excluded.section_id, size = excluded.size, mtime_ns = excluded.mtime_ns, planes = excluded.planes,
         first_seen = case when section_file.section_id = excluded.section_id then section_file.first_seen else now() end
-      """, [.int(volume), .text(file.path), .int(section), .int(file.size), .int(file.mtimeNs)])
+      """,
+      [
+        .int(volume), .text(file.path), .int(section), .int(file.size), .int(file.mtimeNs),
+        .int(facts.plane), .int(facts.planes),
+      ])
   }
 
-  /// Files whose bytes are known: a restart need not read them again.
+  /// Files of which every section is known: a restart need not read them again.
   public func knownFiles(_ volume: Int64) throws(DatabaseError) -> Set<FileStamp> {
     let result = try connection.execute(
-      "select path, size, mtime_ns from section_file where volume_id = $1", [.int(volume)])
+      """
+      select path, size, mtime_ns from section_file where volume_id = $1
+      group by path, size, mtime_ns having count(*) >= max(planes)
+      """, [.int(volume)])
     var files = Set<FileStamp>(minimumCapacity: result.count)
     for row in 0..<result.count {
       files.insert(

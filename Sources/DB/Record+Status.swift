@@ -26,6 +26,20 @@ extension Record {
     return VolumeStatus(sections: sections, lastOperation: operation, openQuarantine: Int(open))
   }
 
+  /// Current sections with a warning: the lowest `limit` of them, and how many there are.
+  public func warnings(_ volume: Int64, limit: Int) throws(DatabaseError) -> (lowest: [SectionWarning], count: Int) {
+    let result = try connection.execute(
+      """
+      select z, note, count(*) over () from section
+      where volume_id = $1 and state <> 'superseded' and note is not null order by z limit $2
+      """, [.int(volume), .int(limit)])
+    var lowest: [SectionWarning] = []
+    for row in 0..<result.count {
+      lowest.append(SectionWarning(z: SectionNumber(try result.int(row, 0)), text: try result.text(row, 1)))
+    }
+    return (lowest, lowest.isEmpty ? 0 : Int(try result.int(0, 2)))
+  }
+
   /// Segment of every fragment of a section, by fragment: what a label image needs to become a segment image.
   /// - Parameter operation: the state after that operation (final fragments only); nil for now, provisional included.
   public func membership(

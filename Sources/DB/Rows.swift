@@ -41,6 +41,8 @@ public struct SectionRow: Sendable, Equatable {
   public var height: Int?
   public var width: Int?
   public var bitDepth: Int?
+  /// Which of the file's pages or planes it is.
+  public var plane: Int
   public var meanIntensity: Double?
   public var stdIntensity: Double?
   public var runID: Int64?
@@ -61,6 +63,33 @@ public struct FileStamp: Sendable, Hashable {
     self.path = path
     self.size = size
     self.mtimeNs = mtimeNs
+  }
+}
+
+/// What a file says of one section in it.
+public struct FileFacts: Sendable {
+  /// Which of the file's pages or planes the section is, from 0, and how many there are.
+  public var plane: Int
+  public var planes: Int
+  /// Nanometres; nil if it does not tell.
+  public var pixelSize: (y: Double, x: Double)?
+  /// A sentence for people.
+  public var warning: String?
+  public init(plane: Int = 0, planes: Int = 1, pixelSize: (y: Double, x: Double)? = nil, warning: String? = nil) {
+    self.plane = plane
+    self.planes = planes
+    self.pixelSize = pixelSize
+    self.warning = warning
+  }
+}
+
+/// A current section with a warning.
+public struct SectionWarning: Sendable, Equatable {
+  public var z: SectionNumber
+  public var text: String
+  public init(z: SectionNumber, text: String) {
+    self.z = z
+    self.text = text
   }
 }
 

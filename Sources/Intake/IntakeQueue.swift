@@ -2,7 +2,8 @@ public import Domain
 
 /// What a look at a file's structure said.
 public enum ProbeOutcome: Sendable, Equatable {
-  case complete
+  /// With the number of sections in it.
+  case complete(sections: Int = 1)
   case incomplete(reason: String)
   case unusable(reason: String)
 }
@@ -14,11 +15,14 @@ public struct ReadyFile: Sendable, Equatable {
   public var volume: String?
   /// The file's state when it was found whole.
   public var status: FileStatus
-  public init(path: String, z: SectionNumber, volume: String?, status: FileStatus) {
+  /// Sections in it: `z`, `z + 1`, ...
+  public var sections: Int
+  public init(path: String, z: SectionNumber, volume: String?, status: FileStatus, sections: Int = 1) {
     self.path = path
     self.z = z
     self.volume = volume
     self.status = status
+    self.sections = sections
   }
 }
 
@@ -200,8 +204,14 @@ public struct IntakeQueue {
     }
     entry.status = status
     switch outcome {
-    case .complete:
-      actions.append(.ready(ReadyFile(path: path, z: entry.z, volume: entry.volume, status: status)))
+    case .complete(let sections):
+      if Int(entry.z) + sections - 1 > Int(pattern.range.upperBound) {
+        let reason = "its last section would be \(Int(entry.z) + sections - 1), above \(pattern.range.upperBound)"
+        actions.append(.quarantine(path: path, reason: reason))
+      } else {
+        actions.append(
+          .ready(ReadyFile(path: path, z: entry.z, volume: entry.volume, status: status, sections: sections)))
+      }
       rest(key, status, now)
     case .unusable(let reason):
       actions.append(.quarantine(path: path, reason: reason))

@@ -23,6 +23,21 @@ public enum ContentHash {
     return try digest.finish(for: path)
   }
 
+  /// Hash of a section's grey values: its shape and depth as text, then its pixels, least significant byte first.
+  /// - Throws: As for bytes.
+  public static func sha256(of image: SectionImage) throws(VolumeError) -> String {
+    let pixels = image.pixels
+    var digest = try Digest(for: "memory")
+    let shape = Array("section \(pixels.height) \(pixels.width) \(image.bitDepth)\n".utf8)
+    try shape.withUnsafeBufferPointer { buffer throws(VolumeError) in
+      try digest.update(UnsafeRawBufferPointer(buffer), for: "memory")
+    }
+    try pixels.storage.withUnsafeBufferPointer { buffer throws(VolumeError) in
+      try digest.update(UnsafeRawBufferPointer(buffer), for: "memory")
+    }
+    return try digest.finish(for: "memory")
+  }
+
   /// Hash of bytes in memory.
   /// - Throws: `VolumeError.unreadable` when libcrypto refuses SHA-256.
   public static func sha256(of bytes: [UInt8]) throws(VolumeError) -> String {

@@ -25,18 +25,32 @@ struct FileBytes: ~Copyable {
 
   /// Exactly `count` bytes at `offset`, or nil when the file does not reach so far or cannot be read.
   func read(at offset: Int, count: Int) -> [UInt8]? {
-    guard offset >= 0, count >= 0, offset <= size, count <= size - offset else { return nil }
-    var done = 0
+    guard holds(offset, count) else { return nil }
+    var isRead = false
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-      while done < count {
-        let got = pread(descriptor, buffer.baseAddress! + done, count - done, offset + done)
-        if got < 0 && errno == EINTR { continue }
-        if got <= 0 { break }
-        done += got
-      }
-      filled = done
+      isRead = read(
+        at: offset, into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]))
+      filled = isRead ? count : 0
     }
-    return done == count ? bytes : nil
+    return isRead ? bytes : nil
+  }
+
+  /// Whether `count` bytes at `offset` lie inside the file.
+  func holds(_ offset: Int, _ count: Int) -> Bool {
+    offset >= 0 && count >= 0 && offset <= size && count <= size - offset
+  }
+
+  /// Fills the buffer from `offset` on; false when the file does not reach so far or cannot be read.
+  func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
+    guard holds(offset, buffer.count) else { return false }
+    var done = 0
+    while done < buffer.count {
+      let got = pread(descriptor, buffer.baseAddress! + done, buffer.count - done, offset + done)
+      if got < 0 && errno == EINTR { continue }
+      if got <= 0 { return false }
+      done += got
+    }
+    return true
   }
 }
 

@@ -3,28 +3,34 @@ import Glibc
 /// What a look at a file's structure says, without decoding it.
 public enum ImageProbeResult: Sendable, Equatable {
   /// Whole, and of a kind that `ImageReader` reads.
-  case complete(height: Int, width: Int, bitDepth: Int)
+  case complete(ImageFacts)
   /// Not (yet) whole: more bytes may come.
   case incomplete(reason: String)
   /// Will not become usable by waiting.
   case unusable(reason: String)
 }
 
-/// Tells whether an image file is structurally whole: header, directory and all pixel data lie inside the file.
+/// Tells whether an image file is structurally whole: header, directories and all pixel data lie inside the file.
 public enum ImageProbe {
   /// Largest width and height taken in.
   public static let largestSide = 65536
 
-  /// Looks at the structure of a TIFF or PNG file. Reads only its headers, and never fails otherwise than by its result.
-  public static func probe(_ path: String) -> ImageProbeResult {
-    switch inspect(path) {
-    case .whole(let found): .complete(height: found.height, width: found.width, bitDepth: found.bitDepth)
-    case .incomplete(let reason): .incomplete(reason: reason)
-    case .unusable(let reason): .unusable(reason: reason)
+  /// Looks at the structure of a file. Reads only its headers, and never fails otherwise than by its result.
+  public static func probe(_ path: String, _ options: ImageOptions = ImageOptions()) -> ImageProbeResult {
+    switch inspect(path, options) {
+    case .whole(let found):
+      if options.stack == .refuse, found.facts.sections > 1 {
+        return .unusable(
+          reason: "it holds \(found.facts.sections) sections; set `stack: sections` for the volume, or write each to "
+            + "a file of its own")
+      }
+      return .complete(found.facts)
+    case .incomplete(let reason): return .incomplete(reason: reason)
+    case .unusable(let reason): return .unusable(reason: reason)
     }
   }
 
-  static func inspect(_ path: String) -> Inspection {
+  static func inspect(_ path: String, _ options: ImageOptions) -> Inspection {
     let file: FileBytes
     do {
       file = try FileBytes(path: path)
@@ -33,13 +39,26 @@ public enum ImageProbe {
       return .incomplete("cannot be opened: \(Files.message(error.number))")
     }
     guard file.size > 0 else { return .incomplete("the file is empty") }
-    guard let head = file.read(at: 0, count: min(8, file.size)) else { return .incomplete("the file cannot be read") }
+    guard let head = file.read(at: 0, count: min(16, file.size)) else { return .incomplete("the file cannot be read") }
     if head.allSatisfy({ $0 == 0 }) { return .incomplete("the file begins with zeros only") }
-    if head.starts(with: PNGStructure.signature.prefix(head.count)) { return PNGStructure.inspect(file) }
-    if TIFFStructure.signatures.contains(where: { head.starts(with: $0.prefix(head.count)) }) {
-      return TIFFStructure.inspect(file)
+    do throws(FormatFault) { return .whole(try inspect(file, head, path, options)) } catch {
+      switch error {
+      case .incomplete(let reason): return .incomplete(reason)
+      case .unusable(let reason): return .unusable(reason)
+      }
     }
-    return .unusable("neither a TIFF nor a PNG file: it begins with \(shown(head))")
+  }
+
+  private static func inspect(
+    _ file: borrowing FileBytes, _ head: [UInt8], _ path: String, _ options: ImageOptions
+  ) throws(FormatFault) -> InspectedImage {
+    func begins(_ signature: [UInt8]) -> Bool { head.starts(with: signature.prefix(head.count)) }
+    if begins(PNGStructure.signature) { return try PNGStructure.inspect(file) }
+    if TIFFStructure.signatures.contains(where: begins) { return try TIFFStructure.inspect(file) }
+    if begins(HDF5Structure.signature) { return try HDF5Structure.inspect(file, path, dataset: options.dataset) }
+    if DMStructure.signatures.contains(where: begins) { return try DMStructure.inspect(file) }
+    if MRCStructure.isPlausible(head) { return try MRCStructure.inspect(file) }
+    throw .unusable("neither a TIFF, PNG, MRC, DM3, DM4 nor HDF5 file: it begins with \(shown(head))")
   }
 
   /// nil when the sides are acceptable.
@@ -51,29 +70,14 @@ public enum ImageProbe {
     return nil
   }
 
+  /// - Throws: `.unusable` for sides that are not acceptable.
+  static func check(height: Int, width: Int) throws(FormatFault) {
+    if let refusal = refusal(height: height, width: width) { throw .unusable(refusal) }
+  }
+
   private static func shown(_ head: [UInt8]) -> String {
+    let head = head.prefix(8)
     if head.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) { return "the text \"\(String(decoding: head, as: UTF8.self))\"" }
     return "the bytes " + head.map { String($0, radix: 16) }.joined(separator: " ")
   }
-}
-
-/// What `ImageReader` needs to know before it decodes.
-enum Inspection {
-  case whole(InspectedImage)
-  case incomplete(String)
-  case unusable(String)
-}
-
-struct InspectedImage {
-  enum Kind { case tiff, png }
-  var kind: Kind
-  var height: Int
-  var width: Int
-  var bitDepth: Int
-  /// White is stored as 0.
-  var inverted: Bool
-  var fileSize: Int
-
-  /// Bytes of the decoded pixels.
-  var decodedSize: Int { height * width * (bitDepth / 8) }
 }

@@ -1,38 +1,38 @@
 import CVolumes
 import Domain
+import Glibc
 
-/// Reads the image of one section.
+/// Reads the image of one section. docs/formats.md says what is read and how numbers become grey values.
 public enum ImageReader {
-  /// Reads a greyscale TIFF (strips or tiles, 8 or 16 bit unsigned, any compression libtiff has, one page) or PNG
-  /// (8 or 16 bit). White-is-zero pictures are turned round, so black is always 0.
+  /// Reads section `section` (from 0) of a greyscale TIFF, PNG, MRC, DM3, DM4 or HDF5 file. White-is-zero pictures are
+  /// turned round, so black is always 0.
   ///
   /// - Throws: `VolumeError.corrupt` for a file cut short or damaged, `.unsupported` for another kind of picture,
   ///   `.unreadable` when it cannot be opened. Memory stays within a few times the picture's own size.
-  public static func read(_ path: String) throws(VolumeError) -> SectionImage {
+  public static func read(
+    _ path: String, section: Int = 0, _ options: ImageOptions = ImageOptions()
+  ) throws(VolumeError) -> SectionImage {
     let image: InspectedImage
-    switch ImageProbe.inspect(path) {
+    switch ImageProbe.inspect(path, options) {
     case .whole(let found): image = found
     case .incomplete(let reason):
       guard Files.exists(path) else { throw .unreadable(path: path, reason: Files.message(ENOENT)) }
       throw .corrupt(path: path, reason: reason)
     case .unusable(let reason): throw .unsupported(path: path, reason: reason)
     }
-    var pixels: [UInt16]
-    if image.bitDepth == 8 {
-      var bytes = [UInt8](repeating: 0, count: image.height * image.width)
-      try bytes.fill { buffer throws(VolumeError) in try decode(path, image, into: buffer) }
-      pixels = widened(bytes)
-    } else {
-      pixels = [UInt16](repeating: 0, count: image.height * image.width)
-      try pixels.fill { buffer throws(VolumeError) in try decode(path, image, into: buffer) }
+    guard section >= 0, section < image.facts.sections else {
+      throw .corrupt(
+        path: path, reason: "it holds \(image.facts.sections) sections now, section \(section + 1) is gone")
     }
-    if image.inverted { invert(&pixels, largest: image.bitDepth == 8 ? 255 : 65535) }
-    return SectionImage(
-      bitDepth: image.bitDepth, pixels: Plane(height: image.height, width: image.width, storage: pixels))
+    var read = try IntensityMapping.image(
+      image.facts, inverted: image.inverted, range: options.intensityRange, path: path
+    ) { buffer throws(VolumeError) in try decode(path, image, section, into: buffer) }
+    read.pixelSize = image.facts.pixelSize
+    return read
   }
 
   private static func decode(
-    _ path: String, _ image: InspectedImage, into buffer: UnsafeMutableRawBufferPointer
+    _ path: String, _ image: InspectedImage, _ section: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(VolumeError) {
     switch image.kind {
     case .png:
@@ -40,32 +40,45 @@ public enum ImageReader {
       guard cimages_png_read(path, 0, buffer.baseAddress, buffer.count, message.pointer) == 0 else {
         throw .corrupt(path: path, reason: message.text)
       }
-    case .tiff:
+    case .tiff(let directories):
       let limit = Int64(64 << 20) + Int64(image.fileSize) + 2 * Int64(image.decodedSize)
       let tiff = try TIFFHandle(path, memoryLimit: limit)
+      try tiff.select(directories[section])
       // The file is looked at again by libtiff: it may have been replaced since.
       let found = try tiff.info()
-      guard Int(found.width) == image.width, Int(found.height) == image.height, Int(found.bits) == image.bitDepth else {
-        throw .corrupt(path: path, reason: "it changed while it was read")
-      }
+      guard Int(found.width) == image.facts.width, Int(found.height) == image.facts.height,
+        Int(found.bits) == 8 * image.facts.pixels.bytes
+      else { throw .corrupt(path: path, reason: "it changed while it was read") }
       try tiff.read(into: buffer)
+    case .raw(let offset, let bigEndian):
+      try readRaw(path, at: offset + section * image.decodedSize, into: buffer)
+      if bigEndian { swapBytes(buffer, of: image.facts.pixels.bytes) }
+    case .hdf5(let picture): try HDF5Helper.read(path, picture, plane: section, into: buffer)
     }
   }
 
-  private static func widened(_ bytes: [UInt8]) -> [UInt16] {
-    bytes.withUnsafeBufferPointer { source in
-      [UInt16](unsafeUninitializedCapacity: source.count) { target, count in
-        for i in 0..<source.count { target[i] = UInt16(source[i]) }
-        count = source.count
-      }
+  private static func readRaw(
+    _ path: String, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(VolumeError) {
+    let isRead: Bool
+    do throws(SystemFailure) { isRead = try FileBytes(path: path).read(at: offset, into: buffer) } catch {
+      throw .unreadable(path: path, reason: Files.message(error.number))
     }
+    guard isRead else { throw .corrupt(path: path, reason: "it changed while it was read") }
   }
 
-  private static func invert(_ pixels: inout [UInt16], largest: UInt16) {
-    pixels.withUnsafeMutableBufferPointer { buffer in
-      for i in 0..<buffer.count { buffer[i] = largest - buffer[i] }
+  private static func swapBytes(_ buffer: UnsafeMutableRawBufferPointer, of width: Int) {
+    switch width {
+    case 2:
+      let words = buffer.bindMemory(to: UInt16.self)
+      for i in words.indices { words[i] = words[i].byteSwapped }
+    case 4:
+      let words = buffer.bindMemory(to: UInt32.self)
+      for i in words.indices { words[i] = words[i].byteSwapped }
+    case 8:
+      let words = buffer.bindMemory(to: UInt64.self)
+      for i in words.indices { words[i] = words[i].byteSwapped }
+    default: break
     }
   }
 }
-
-import Glibc

@@ -172,7 +172,7 @@ private final class TIFFLabels: LabelBacking {
 
   init(_ path: String) throws(VolumeError) {
     self.path = path
-    switch ImageProbe.inspect(path) {
+    switch ImageProbe.inspect(path, ImageOptions()) {
     case .incomplete(let reason): throw .corrupt(path: path, reason: reason)
     default: break
     }

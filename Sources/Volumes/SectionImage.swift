@@ -6,12 +6,17 @@ public struct SectionImage: Sendable, Equatable {
   public let bitDepth: Int
   /// 0...255 or 0...65535, black is 0.
   public let pixels: Plane<UInt16>
+  /// Whether the file holds these very numbers (or, white being 0, their complements).
+  public let isVerbatim: Bool
+  /// As the file states it; nil where it does not.
+  public internal(set) var pixelSize: PixelSize?
 
   /// - Precondition: `bitDepth` is 8 or 16.
-  public init(bitDepth: Int, pixels: Plane<UInt16>) {
+  public init(bitDepth: Int, pixels: Plane<UInt16>, isVerbatim: Bool = true) {
     precondition(bitDepth == 8 || bitDepth == 16)
     self.bitDepth = bitDepth
     self.pixels = pixels
+    self.isVerbatim = isVerbatim
   }
 
   /// Intensities 0...1.

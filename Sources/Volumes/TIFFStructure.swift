@@ -1,124 +1,113 @@
-/// The first directory of a TIFF (6.0) or BigTIFF file, and whether its strips or tiles lie inside the file.
+internal import CVolumes
+
+/// The directories of a TIFF (6.0) or BigTIFF file, and whether their strips or tiles lie inside the file.
 enum TIFFStructure {
   static let signatures: [[UInt8]] = [
     [0x49, 0x49, 42, 0], [0x4D, 0x4D, 0, 42], [0x49, 0x49, 43, 0, 8, 0, 0, 0], [0x4D, 0x4D, 0, 43, 0, 8, 0, 0],
   ]
+  /// As many as libtiff goes through.
+  private static let mostDirectories = 1 << 20
 
-  static func inspect(_ file: borrowing FileBytes) -> Inspection {
-    do {
-      let directory = try TIFFDirectory(file)
-      let image = try describe(directory, file)
-      if directory.next != 0 {
-        return .unusable("more than one page; a section is one page, write each to a file of its own")
+  /// What one page is.
+  struct Page: Equatable {
+    var height: Int
+    var width: Int
+    var pixels: PixelType
+    var inverted: Bool
+    var bytes: Int { height * width * pixels.bytes }
+  }
+
+  static func inspect(_ file: borrowing FileBytes) throws(FormatFault) -> InspectedImage {
+    let header = try TIFFHeader(file)
+    var first: (page: Page, directory: TIFFDirectory)?
+    var pages: [Int] = []
+    var places: Set<Int> = []
+    var place = header.first
+    // Directories and lists of strips of an honest file do not overlap; those that do could make any amount of work.
+    var listed = 0
+    while place != 0 {
+      guard places.insert(place).inserted, places.count <= mostDirectories else {
+        throw .unusable("its directories lead back to the one at byte \(place)")
       }
-      try checkData(directory, image, file)
-      return .whole(image)
-    } catch {
-      switch error {
-      case .incomplete(let reason): return .incomplete(reason)
-      case .unusable(let reason): return .unusable(reason)
+      let directory = try TIFFDirectory(file, header, at: place)
+      place = directory.next
+      listed += directory.size
+      guard listed <= file.size else { throw .unusable("its directories overlap") }
+      // Reduced copies and masks stand beside the picture itself.
+      if let type = try directory.value(.subfileType, file), type & 0b101 != 0 { continue }
+      let page = try describe(directory, file)
+      if let first, first.page != page {
+        throw .unusable("page \(pages.count + 1) has another size or kind of pixels than page 1")
       }
+      listed += try TIFFData.check(directory, page, file)
+      if first == nil { first = (page, directory) }
+      pages.append(places.count - 1)
     }
+    guard let first else { throw .unusable("none of its pages is a full picture") }
+    return try image(first.page, first.directory, pages, header, file)
+  }
+
+  private static func image(
+    _ page: Page, _ directory: TIFFDirectory, _ pages: [Int], _ header: TIFFHeader, _ file: borrowing FileBytes
+  ) throws(FormatFault) -> InspectedImage {
+    let metadata = try TIFFMetadata(directory, file)
+    guard metadata.channels == 1 else {
+      throw .unusable("its metadata tell of \(metadata.channels) channels; sections have one")
+    }
+    let facts = ImageFacts(
+      sections: pages.count, height: page.height, width: page.width, pixels: page.pixels,
+      pixelSize: metadata.pixelSize)
+    var image = InspectedImage(
+      kind: .tiff(directories: pages), facts: facts, inverted: page.inverted, fileSize: file.size)
+    if pages.count == 1, metadata.planesBehind > 1,
+      let offset = try TIFFData.startOfRun(directory, planes: metadata.planesBehind, page, file)
+    {
+      image.kind = .raw(offset: offset, bigEndian: header.bigEndian)
+      image.facts.sections = metadata.planesBehind
+    }
+    return image
   }
 
   private static func describe(
     _ directory: TIFFDirectory, _ file: borrowing FileBytes
-  ) throws(TIFFFault) -> InspectedImage {
+  ) throws(FormatFault) -> Page {
     let width = try directory.value(.width, file)
     let height = try directory.value(.height, file)
     guard let width, let height else { throw .unusable("the page has no width or height") }
-    if let refusal = ImageProbe.refusal(height: height, width: width) { throw .unusable(refusal) }
+    try ImageProbe.check(height: height, width: width)
     let photometric = try directory.value(.photometric, file) ?? 1
     let samples = try directory.value(.samples, file) ?? 1
-    if photometric == 3 { throw .unusable("a picture with a colour palette; save it as 8 or 16 bit grey") }
-    if photometric > 1 || samples > 2 {
+    let bits = try directory.value(.bits, file) ?? 1
+    if photometric == 3 {
+      guard bits == 8, samples == 1, try isGreyRamp(directory, file) else {
+        throw .unusable("a picture with a colour palette; save it as 8 or 16 bit grey")
+      }
+    } else if photometric > 1 || samples > 2 {
       throw .unusable(
         "a colour picture (\(samples) samples a pixel); sections are greyscale, save it as 8 or 16 bit grey")
     }
     if samples != 1 { throw .unusable("\(samples) samples a pixel; sections have one, save it without transparency") }
-    let bits = try directory.value(.bits, file) ?? 1
     let format = try directory.value(.format, file) ?? 1
-    if format == 2 { throw .unusable("signed pixels; sections are unsigned, 8 or 16 bit") }
-    if format != 1 { throw .unusable("pixels that are not whole numbers; sections are unsigned, 8 or 16 bit") }
-    guard bits == 8 || bits == 16 else { throw .unusable("\(bits) bits a pixel; sections have 8 or 16") }
-    return InspectedImage(
-      kind: .tiff, height: height, width: width, bitDepth: bits, inverted: photometric == 0, fileSize: file.size)
-  }
-
-  private static func checkData(
-    _ directory: TIFFDirectory, _ image: InspectedImage, _ file: borrowing FileBytes
-  ) throws(TIFFFault) {
-    let tileWidth = try directory.value(.tileWidth, file)
-    let tileHeight = try directory.value(.tileHeight, file)
-    var rows = try directory.value(.rowsPerStrip, file) ?? image.height
-    rows = min(max(rows, 1), image.height)
-    let tiled = directory.entry(.tileOffsets) != nil
-    var expected = (image.height + rows - 1) / rows
-    var decoded = image.decodedSize
-    if tiled {
-      guard let tileWidth, let tileHeight, tileWidth > 0, tileHeight > 0,
-        tileWidth <= ImageProbe.largestSide, tileHeight <= ImageProbe.largestSide,
-        tileWidth * tileHeight <= 1 << 28
-      else { throw .unusable("tiles of an impossible size") }
-      expected = ((image.height + tileHeight - 1) / tileHeight) * ((image.width + tileWidth - 1) / tileWidth)
-      decoded = expected * tileWidth * tileHeight * (image.bitDepth / 8)
+    // 4 is "undefined", which cameras write for plain numbers.
+    guard let pixels = PixelType(format: format == 4 ? 1 : format, bits: bits) else {
+      throw .unusable(
+        "\(bits) bits a pixel in sample format \(format); read are integers of 8, 16 and 32 bits and floats of 16, 32 and 64"
+      )
     }
-    let data = try dataSize(directory, tiled: tiled, expected: expected, file)
     let compression = try directory.value(.compression, file) ?? 1
-    if decoded / largestExpansion(compression) > data {
-      throw .unusable("\(data) bytes cannot hold \(image.width) x \(image.height) pixels")
+    guard cimages_tiff_decodes(UInt16(clamping: compression)) != 0 else {
+      throw .unusable("compression \(compression) is not read; save it with LZW, deflate or none")
     }
+    return Page(height: height, width: width, pixels: pixels, inverted: photometric == 0)
   }
 
-  /// Sum of the bytes of all strips or tiles, each seen to lie inside the file.
-  private static func dataSize(
-    _ directory: TIFFDirectory, tiled: Bool, expected: Int, _ file: borrowing FileBytes
-  ) throws(TIFFFault) -> Int {
-    let what = tiled ? "tile" : "strip"
-    guard let offsets = directory.entry(tiled ? .tileOffsets : .stripOffsets) else {
-      throw .unusable("a page without pixel data")
-    }
-    let counts = directory.entry(tiled ? .tileCounts : .stripCounts)
-    guard offsets.count >= expected, counts == nil || counts!.count >= expected else {
-      throw .unusable("\(offsets.count) \(what)s where the picture has \(expected)")
-    }
-    guard let counts else {
-      // Old writers of one uncompressed strip leave the byte counts out; the rest of the file then is the strip.
-      let offset = try directory.values(offsets, 0..<1, file)[0]
-      guard expected == 1, offset > 0 else { throw .unusable("\(what)s without their sizes") }
-      return max(0, file.size - offset)
-    }
-    var total = 0
-    var from = 0
-    while from < expected {
-      let range = from..<min(expected, from + 4096)
-      let places = try directory.values(offsets, range, file)
-      let sizes = try directory.values(counts, range, file)
-      for (i, (place, size)) in zip(range, zip(places, sizes)) {
-        guard place > 0, size > 0 else { throw .incomplete("\(what) \(i + 1) of \(expected) is not written") }
-        guard place <= file.size, size <= file.size - place else {
-          throw .incomplete("\(what) \(i + 1) of \(expected) ends beyond the file's \(file.size) bytes")
-        }
-        total += size
-      }
-      from = range.upperBound
-    }
-    return min(total, file.size)
+  /// SEMs of Zeiss write grey pictures with a palette in which a few entries are colours for annotations.
+  private static func isGreyRamp(
+    _ directory: TIFFDirectory, _ file: borrowing FileBytes
+  ) throws(FormatFault) -> Bool {
+    guard let entry = directory.entry(.colourMap), entry.count == 768 else { return false }
+    let map = try directory.values(entry, 0..<768, file)
+    let grey = (0..<256).count { i in [0, 256, 512].allSatisfy { abs(map[i + $0] - 257 * i) <= 257 } }
+    return grey >= 224
   }
-
-  /// How many bytes a byte of data can stand for.
-  private static func largestExpansion(_ compression: Int) -> Int {
-    switch compression {
-    case 1: 1
-    case 32773: 64  // PackBits
-    case 8, 32946: 1040  // deflate
-    case 5: 4096  // LZW
-    default: 65536
-    }
-  }
-}
-
-enum TIFFFault: Error {
-  case incomplete(String)
-  case unusable(String)
 }

@@ -80,6 +80,32 @@ import Testing
     #expect(!known.contains(FileStamp(path: "/a 'quoted' \\ ä.tif", size: 100, mtimeNs: 8)))
   }
 
+  @Test func aFileIsKnownWhenAllItsSectionsAre() throws {
+    let stack = try TestVolume()
+    func receive(_ plane: Int, of planes: Int, mtime: Int64) throws {
+      _ = try stack.record.receive(
+        volume: stack.volume, z: SectionNumber(plane), sha256: String(repeating: "\(plane)", count: 64), path: "/s.mrc",
+        size: 9, mtimeNs: mtime, height: 8, width: 8, bitDepth: 8, meanIntensity: nil,
+        facts: FileFacts(plane: plane, planes: planes, pixelSize: (4, 5), warning: plane == 1 ? "odd" : nil),
+        run: stack.run)
+    }
+    func known() throws -> [Int64] { try stack.record.knownFiles(stack.volume).map(\.mtimeNs) }
+    try receive(0, of: 2, mtime: 1)
+    #expect(try known() == [])
+    try receive(1, of: 2, mtime: 1)
+    #expect(try known() == [1])
+    try receive(0, of: 3, mtime: 2)
+    try receive(1, of: 3, mtime: 2)
+    #expect(try known() == [], "it has grown")
+    try receive(2, of: 3, mtime: 2)
+    #expect(try known() == [2])
+    #expect(try stack.record.sections(stack.volume).map(\.plane) == [0, 1, 2])
+    let warnings = try stack.record.warnings(stack.volume, limit: 5)
+    #expect(warnings.count == 1 && warnings.lowest == [SectionWarning(z: 1, text: "odd")])
+    let sizes = try stack.database.connection.execute("select distinct pixel_y_nm, pixel_x_nm from fgnet.sections")
+    #expect(try sizes.table(columns: 2) == [["4", "5"]])
+  }
+
   @Test func quarantineHasOneOpenRowForEachFile() throws {
     let stack = try TestVolume()
     try stack.record.quarantine(path: "/b.tif", size: 1, mtimeNs: 1, reason: "cut short")

@@ -36,6 +36,14 @@ import Testing
     #expect(configuration.intake.settle == 2)
   }
 
+  @Test func howFilesAreReadIsToldByVolume() throws {
+    let text = good.replacing(
+      "folder: /data/a",
+      with: "folder: /data/a\n    stack: sections\n    dataset: volumes/raw\n    intensity_range: [-1.5, 4095]")
+    let images = try DaemonConfiguration.parse(text, path: "test.yaml").volumes[0].images
+    #expect(images.stack == .sections && images.dataset == "volumes/raw" && images.intensityRange == -1.5...4095)
+  }
+
   @Test func theExampleIsGood() throws {
     let path = #filePath.replacing("Tests/DaemonTests/ConfigurationTests.swift", with: "config/fgnetd.yaml")
     let configuration = try DaemonConfiguration.load(path: path)
@@ -67,6 +75,9 @@ import Testing
     (good: "folder: /data/a", bad: "foldr: /data/a", expected: "unknown key volumes[0].foldr (did you mean folder?)"),
     (good: "name: a", bad: "name: 'a b'", expected: "volumes[0].name may hold letters"),
     (good: "folder: /data/a", bad: "folder: /a\n    voxel_size_nm: [30, 6]", expected: "three sizes in nanometres"),
+    (good: "folder: /data/a", bad: "folder: /a\n    stack: pages", expected: "stack must be refuse or sections"),
+    (good: "folder: /data/a", bad: "folder: /a\n    intensity_range: [5, 2]", expected: "two numbers, the lower first"),
+    (good: "folder: /data/a", bad: "folder: /a\n    intensity_range: 12", expected: "two numbers, the lower first"),
     (good: "folder: /data/a", bad: "folder: /a\n    missing_after: soon", expected: "must be a time"),
     (good: "affinity:", bad: "gap_confidence: 2\n  affinity:", expected: "stages.gap_confidence must be a number"),
     (good: "affinity:", bad: "affinity:\n    enabled: maybe", expected: "must be true or false"),

@@ -30,7 +30,7 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
     #expect(queue.due(9.9) == [])
     #expect(queue.due(10) == ["/in/z3.tif"])
     #expect(queue.due(10) == [])
-    queue.probed("/in/z3.tif", .complete, status: status("z3.tif"), now: 10)
+    queue.probed("/in/z3.tif", .complete(), status: status("z3.tif"), now: 10)
     #expect(queue.take() == [Self.ready("z3.tif", 3, status("z3.tif"))])
     #expect(queue.take() == [] && queue.nextDue == nil)
   }
@@ -40,30 +40,42 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
     let due = queue.due(1)
     #expect(due == [-2, 4, 30, 100].map { "/in/z\($0).tif" })
     for path in due.reversed() {
-      queue.probed(path, .complete, status: status(String(path.dropFirst(4))), now: 1)
+      queue.probed(path, .complete(), status: status(String(path.dropFirst(4))), now: 1)
     }
     let order = queue.take().map { action in if case .ready(let file) = action { file.z } else { SectionNumber(0) } }
     #expect(order == [-2, 4, 30, 100])
+  }
+
+  @Test mutating func aStackMustEndWithinTheNumbers() {
+    for (z, sections) in [(131_070, 2), (131_071, 2)] {
+      queue.observe(.closed("/in/z\(z).tif"), now: 1)
+      _ = queue.due(1)
+      queue.probed("/in/z\(z).tif", .complete(sections: sections), status: status("z\(z).tif"), now: 1)
+    }
+    let (below, above) = ("/in/z131070.tif", "/in/z131071.tif")
+    let file = ReadyFile(path: below, z: 131_070, volume: nil, status: status("z131070.tif"), sections: 2)
+    let reason = "its last section would be 131072, above 131071"
+    #expect(queue.take() == [.ready(file), .quarantine(path: above, reason: reason)])
   }
 
   @Test mutating func theSameFileIsOfferedOnce() {
     take("z1.tif", status("z1.tif"))
     queue.observe(.closed("/in/z1.tif"), now: 20)
     #expect(queue.due(20) == ["/in/z1.tif"])
-    queue.probed("/in/z1.tif", .complete, status: status("z1.tif"), now: 20)
+    queue.probed("/in/z1.tif", .complete(), status: status("z1.tif"), now: 20)
     queue.scan(Self.listing([status("z1.tif")]), started: 21, now: 21)
     #expect(queue.take() == [] && queue.due(1000) == [])
     // Changed, it is.
     queue.scan(Self.listing([status("z1.tif", modified: 2)]), started: 30, now: 30)
     #expect(queue.due(31.9) == [] && queue.due(32) == ["/in/z1.tif"])
-    queue.probed("/in/z1.tif", .complete, status: status("z1.tif", modified: 2), now: 32)
+    queue.probed("/in/z1.tif", .complete(), status: status("z1.tif", modified: 2), now: 32)
     #expect(queue.take() == [Self.ready("z1.tif", 1, status("z1.tif", modified: 2))])
   }
 
   private mutating func take(_ name: String, _ status: FileStatus) {
     queue.observe(.closed("/in/" + name), now: 0)
     _ = queue.due(0)
-    queue.probed("/in/" + name, .complete, status: status, now: 0)
+    queue.probed("/in/" + name, .complete(), status: status, now: 0)
     _ = queue.take()
   }
 
@@ -80,9 +92,9 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
     #expect(queue.due(13.4) == [])
     #expect(queue.due(13.5) == ["/in/z1.tif"])
     // It grew between the last scan and the look: not yet, although it seemed whole.
-    queue.probed("/in/z1.tif", .complete, status: status("z1.tif", size: 3), now: 14)
+    queue.probed("/in/z1.tif", .complete(), status: status("z1.tif", size: 3), now: 14)
     #expect(queue.take() == [] && queue.due(15.9) == [] && queue.due(16) == ["/in/z1.tif"])
-    queue.probed("/in/z1.tif", .complete, status: status("z1.tif", size: 3), now: 16)
+    queue.probed("/in/z1.tif", .complete(), status: status("z1.tif", size: 3), now: 16)
     #expect(queue.take() == [Self.ready("z1.tif", 1, status("z1.tif", size: 3))])
   }
 
@@ -105,7 +117,7 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
     // A new chance when it changes, and at once with an event.
     queue.observe(.closed("/in/z1.tif"), now: 50)
     #expect(queue.due(50) == ["/in/z1.tif"])
-    queue.probed("/in/z1.tif", .complete, status: status("z1.tif", size: 99), now: 50)
+    queue.probed("/in/z1.tif", .complete(), status: status("z1.tif", size: 99), now: 50)
     #expect(queue.take() == [Self.ready("z1.tif", 1, status("z1.tif", size: 99))])
   }
 
@@ -137,9 +149,9 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
     _ = queue.due(0)
     queue.observe(.closed("/in/z1.tif"), now: 1)
     #expect(queue.due(1) == [])
-    queue.probed("/in/z1.tif", .complete, status: status("z1.tif"), now: 2)
+    queue.probed("/in/z1.tif", .complete(), status: status("z1.tif"), now: 2)
     #expect(queue.take() == [] && queue.due(2) == ["/in/z1.tif"])
-    queue.probed("/in/z1.tif", .complete, status: status("z1.tif"), now: 3)
+    queue.probed("/in/z1.tif", .complete(), status: status("z1.tif"), now: 3)
     #expect(queue.take().count == 1)
   }
 
@@ -151,7 +163,7 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
     queue.observe(.closed("/in/z1.tif"), now: 1)
     _ = queue.due(1)
     queue.observe(.deleted("/in/z1.tif"), now: 1)
-    queue.probed("/in/z1.tif", .complete, status: status("z1.tif"), now: 2)
+    queue.probed("/in/z1.tif", .complete(), status: status("z1.tif"), now: 2)
     queue.observe(.closed("/in/z1.tif"), now: 3)
     _ = queue.due(3)
     queue.probed("/in/z1.tif", .incomplete(reason: "cannot be opened"), status: nil, now: 3)
@@ -161,7 +173,7 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
     // The same file put back is a new file.
     queue.observe(.moved("/in/z1.tif"), now: 5)
     _ = queue.due(5)
-    queue.probed("/in/z1.tif", .complete, status: status("z1.tif"), now: 5)
+    queue.probed("/in/z1.tif", .complete(), status: status("z1.tif"), now: 5)
     #expect(queue.take() == [Self.ready("z1.tif", 1, status("z1.tif"))])
   }
 
@@ -284,7 +296,7 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
         looking.removeFirst()
         let file = disk[next]
         queue.probed(
-          next, file?.whole == true ? .complete : .incomplete(reason: "short"), status: file?.status, now: now)
+          next, file?.whole == true ? .complete() : .incomplete(reason: "short"), status: file?.status, now: now)
       }
       for case .ready(let file) in queue.take() { offered[file.path, default: []].append(file.status) }
     }

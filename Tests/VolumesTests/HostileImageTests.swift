@@ -73,11 +73,11 @@ import Testing
             .randomElement(using: &generator)!
         }
         try put(bytes, path)
-        guard case .complete(let height, let width, let bits) = ImageProbe.probe(path) else { continue }
+        guard case .complete(let facts) = ImageProbe.probe(path) else { continue }
         whole += 1
-        #expect(height <= 65536 && width <= 65536)
+        #expect(facts.height <= 65536 && facts.width <= 65536)
         if let image = try? ImageReader.read(path) {
-          #expect(image.pixels.height == height && image.pixels.width == width && image.bitDepth == bits)
+          #expect(image.pixels.height == facts.height && image.pixels.width == facts.width)
         }
       }
     }
@@ -96,6 +96,35 @@ import Testing
     #expect(ImageProbe.probe(path) == .unusable(reason: "16 bytes cannot hold 60000 x 60000 pixels"))
     try put(PNGBuilder.bytes(height: 65537, width: 1, bits: 8, colour: 0, rows: rows), path)
     #expect(ImageProbe.probe(path) == .unusable(reason: "1 x 65537 pixels are more than 65536 a side"))
+  }
+
+  /// Pages that share one list of strips: going through it for each could take hours.
+  @Test func directoriesThatOverlapAreRefused() throws {
+    var bytes = TIFFBuilder(height: 2000, width: 1, rowsPerStrip: 1, pages: [[UInt64](repeating: 1, count: 2000)])
+      .bytes()
+    let size = 2 + 11 * 12 + 4
+    let directory = bytes[8..<8 + size]
+    var last = 8
+    for _ in 0..<100 {
+      let (place, next) = (bytes.count, last + size - 4)
+      bytes.replaceSubrange(next..<next + 4, with: (0..<4).map { UInt8(place >> (8 * $0) & 255) })
+      bytes += directory
+      last = place
+    }
+    try put(bytes, folder.file("overlap"))
+    #expect(ImageProbe.probe(folder.file("overlap")) == .unusable(reason: "its directories overlap"))
+  }
+
+  /// libtiff takes such pages for tiled, and would read the strip into a buffer for a tile.
+  @Test func aPageOfStripsWithTheHeightOfATileIsRefused() throws {
+    let page = [UInt64](repeating: 5, count: 35)
+    var builder = TIFFBuilder(bigEndian: true, bigTIFF: true, rowsPerStrip: 5, pages: [page, page])
+    builder.extra = [.short(323, 1)]
+    let path = folder.file("mixed")
+    try put(builder.bytes(), path)
+    #expect(ImageProbe.probe(path) == .unusable(reason: "a page of strips and tiles"))
+    let labels = try LabelSource.open(path)
+    for plane in 0..<labels.count { #expect(throws: VolumeError.self) { try labels.plane(plane) } }
   }
 
   @Test func damagedPixelDataAreAnErrorNotAPicture() throws {

@@ -1,5 +1,13 @@
 /// Makes TIFF files by hand, with the directory before the pixels, in every variant a test asks for.
 struct TIFFBuilder {
+  /// Further entries of every directory; one of a tag there already replaces it.
+  enum Extra {
+    case short(Int, Int)
+    case shorts(Int, [Int])
+    case text(Int, String)
+    case fraction(Int, Int, Int)
+  }
+
   var bigEndian = false
   var bigTIFF = false
   var height = 5
@@ -14,6 +22,7 @@ struct TIFFBuilder {
   var tile = 0
   /// Values of the pixels of each page, row by row.
   var pages: [[UInt64]] = []
+  var extra: [Extra] = []
 
   func bytes() -> [UInt8] {
     var out: [UInt8] = bigEndian ? [0x4D, 0x4D] : [0x49, 0x49]
@@ -23,12 +32,13 @@ struct TIFFBuilder {
     out += number(UInt64(out.count + word), word)
     for (i, page) in pages.enumerated() {
       let blocks = blocks(page)
-      let entries = 11 + (tile > 0 ? 1 : 0)
-      let directory = (bigTIFF ? 8 : 2) + entries * (bigTIFF ? 20 : 12) + word
-      let lists = out.count + directory
+      let prefix = (bigTIFF ? 8 : 2) + word
+      let texts = out.count + prefix + entryCount * (bigTIFF ? 20 : 12)
+      let lists = texts + extraValues.reduce(0) { $0 + $1.count }
       let data = lists + 2 * blocks.count * word
       let end = data + blocks.reduce(0) { $0 + $1.count }
-      out += self.directory(blocks, lists: lists, next: i + 1 < pages.count ? end : 0)
+      out += self.directory(blocks, texts: texts, lists: lists, next: i + 1 < pages.count ? end : 0)
+      out += extraValues.flatMap { $0 }
       var place = data
       for block in blocks {
         out += number(UInt64(place), word)
@@ -40,7 +50,29 @@ struct TIFFBuilder {
     return out
   }
 
-  private func directory(_ blocks: [[UInt8]], lists: Int, next: Int) -> [UInt8] {
+  private var extraTags: [Int] {
+    extra.map { entry in
+      switch entry {
+      case .short(let tag, _), .shorts(let tag, _), .text(let tag, _), .fraction(let tag, _, _): tag
+      }
+    }
+  }
+
+  private var entryCount: Int { 11 + (tile > 0 ? 1 : 0) + extraTags.count { ![262, 277, 284, 339].contains($0) } }
+
+  /// Bytes of the further entries' values that are kept behind the directory, padded to words.
+  private var extraValues: [[UInt8]] {
+    extra.map { entry in
+      switch entry {
+      case .short: []
+      case .shorts(_, let values): values.flatMap { number(UInt64($0), 2) }
+      case .text(_, let text): Array(text.utf8) + [UInt8](repeating: 0, count: 16 - text.utf8.count % 8)
+      case .fraction(_, let above, let below): number(UInt64(above), 4) + number(UInt64(below), 4)
+      }
+    }
+  }
+
+  private func directory(_ blocks: [[UInt8]], texts: Int, lists: Int, next: Int) -> [UInt8] {
     let word = bigTIFF ? 8 : 4
     let long = bigTIFF ? 16 : 4
     func list(_ tag: Int, _ at: Int, _ single: Int) -> (Int, Int, Int, UInt64) {
@@ -59,10 +91,21 @@ struct TIFFBuilder {
     } else {
       entries.append((278, 3, 1, UInt64(rowsPerStrip)))
     }
+    entries.removeAll { extraTags.contains($0.0) }
+    var place = UInt64(texts)
+    for (entry, bytes) in zip(extra, extraValues) {
+      switch entry {
+      case .short(let tag, let value): entries.append((tag, 3, 1, UInt64(value)))
+      case .shorts(let tag, let values): entries.append((tag, 103, values.count, place))
+      case .text(let tag, _): entries.append((tag, 2, bytes.count, place))
+      case .fraction(let tag, _, _): entries.append((tag, 5, 1, place))
+      }
+      place += UInt64(bytes.count)
+    }
     entries.sort { $0.0 < $1.0 }
     var out = number(UInt64(entries.count), bigTIFF ? 8 : 2)
     for (tag, type, count, value) in entries {
-      out += number(UInt64(tag), 2) + number(UInt64(type), 2) + number(UInt64(count), word)
+      out += number(UInt64(tag), 2) + number(UInt64(type % 100), 2) + number(UInt64(count), word)
       out += type == 3 ? number(value, 2) + [UInt8](repeating: 0, count: word - 2) : number(value, word)
     }
     return out + number(UInt64(next), word)
@@ -108,10 +151,13 @@ struct TIFFBuilder {
 
 /// Makes PNG files by hand, with stored (uncompressed) deflate blocks.
 enum PNGBuilder {
-  static func bytes(height: Int, width: Int, bits: UInt8, colour: UInt8, rows: [[UInt8]]) -> [UInt8] {
+  static func bytes(
+    height: Int, width: Int, bits: UInt8, colour: UInt8, rows: [[UInt8]], perMetre: (UInt32, UInt8)? = nil
+  ) -> [UInt8] {
     var out: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
     out += chunk("IHDR", big(UInt32(width)) + big(UInt32(height)) + [bits, colour, 0, 0, 0])
     if colour == 3 { out += chunk("PLTE", [0, 0, 0, 255, 0, 0]) }
+    if let (density, unit) = perMetre { out += chunk("pHYs", big(density) + big(density) + [unit]) }
     let raw = rows.flatMap { (row: [UInt8]) -> [UInt8] in [0] + row }
     let length = UInt16(raw.count)
     let sizes = [length, ~length].flatMap { (size: UInt16) -> [UInt8] in [UInt8(size & 255), UInt8(size >> 8)] }

@@ -2,4 +2,5 @@
 #pragma once
 #include "Chunks.h"
 #include "Pictures.h"
+#include "Pipe.h"
 #include "SafeDriver.h"

@@ -25,6 +25,8 @@ struct cimages_tiff;
 /// Opens a TIFF file at its first page. NULL with `message` on failure. `memory_limit` bounds every allocation.
 struct cimages_tiff *cimages_tiff_open(const char *path, int64_t memory_limit, char *message);
 void cimages_tiff_close(struct cimages_tiff *tiff);
+/// Whether the library reads a compression (the value of the tag).
+int cimages_tiff_decodes(uint16_t compression);
 /// Number of pages; walks the chain of directories.
 uint32_t cimages_tiff_pages(struct cimages_tiff *tiff);
 /// Goes to page `index` (from 0). The next page in order is cheap.

@@ -11,7 +11,8 @@ public struct Fgnetd: ParsableCommand {
     abstract: "Segments electron-microscopy sections as they arrive and records the segments in PostgreSQL.",
     version: Version.current,
     subcommands: [
-      RunCommand.self, IngestCommand.self, StatusCommand.self, CheckConfigCommand.self, FinishCommand.self,
+      RunCommand.self, IngestCommand.self, StatusCommand.self, InspectCommand.self, CheckConfigCommand.self,
+      FinishCommand.self,
       DeclareMissingCommand.self, WaitCommand.self, SQLCommand.self, ExportCommand.self, EvaluateCommand.self,
       TuneCommand.self, RenderCommand.self,
       SimulateCommand.self, ModelCommand.self,

@@ -22,6 +22,14 @@ struct StatusCommand: ParsableCommand {
     var sections: [String: Int]
     var fragments: Int
     var segments: Int
+    /// Sections with a warning, and the lowest of them.
+    var warnings: Int
+    var firstWarnings: [Warning]
+  }
+
+  struct Warning: Codable {
+    var z: Int32
+    var text: String
   }
 
   struct SetAside: Codable {
@@ -38,9 +46,11 @@ struct StatusCommand: ParsableCommand {
         volumes: try record.volumes().map { volume in
           let counts = try record.counts(volume: volume.id)
           let sections = try record.status(volume.id).sections.map { ($0.key.rawValue, $0.value) }
+          let warnings = try record.warnings(volume.id, limit: 10)
           return VolumeCounts(
             name: volume.name, sections: Dictionary(uniqueKeysWithValues: sections), fragments: counts.fragments,
-            segments: counts.segments)
+            segments: counts.segments, warnings: warnings.count,
+            firstWarnings: warnings.lowest.map { Warning(z: $0.z, text: $0.text) })
         },
         setAside: try record.openQuarantine().map { SetAside(path: $0.file.path, reason: $0.reason) })
     }
@@ -67,6 +77,9 @@ struct StatusCommand: ParsableCommand {
       lines.append(
         "volume \(volume.name): sections \(sections.isEmpty ? "none" : sections.joined(separator: ", ")); \(volume.fragments) fragments, \(volume.segments) segments"
       )
+      if let first = volume.firstWarnings.first {
+        lines.append("  \(volume.warnings) sections with a warning; z \(first.z): \(first.text)")
+      }
       if let live = report.daemon?.volumes.first(where: { $0.name == volume.name }), report.isRunning {
         if !live.awaited.isEmpty {
           lines.append(

@@ -137,6 +137,17 @@ final class ConfigMapping {
     return (numbers[0], numbers[1], numbers[2])
   }
 
+  /// Two numbers, the first below the second; nil if the key is absent.
+  func range(_ key: String) -> ClosedRange<Double>? {
+    guard let node = value(key) else { return nil }
+    let numbers = (node.sequence.map(Array.init) ?? []).compactMap(number)
+    guard numbers.count == 2, numbers[0] < numbers[1], numbers.allSatisfy(\.isFinite) else {
+      fault("\(label(key)) must be two numbers, the lower first, such as [0, 4095]", node)
+      return nil
+    }
+    return numbers[0]...numbers[1]
+  }
+
   /// All remaining keys as options of a stage; the stage checks them.
   func remainingOptions() -> [(key: String, value: Node)] {
     guard let mapping = node?.mapping else { return [] }

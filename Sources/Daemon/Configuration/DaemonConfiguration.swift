@@ -1,6 +1,7 @@
 import Domain
 import Foundation
 import Plugins
+import Volumes
 import Yams
 
 /// Everything the daemon is told, read once and checked whole.
@@ -14,6 +15,8 @@ struct DaemonConfiguration: Sendable {
     var voxelSize: (z: Double, y: Double, x: Double)
     /// Seconds after which a hole in z is taken as missing while later sections are there; nil: only by the operator.
     var missingAfter: Double?
+    /// How its files are read.
+    var images = ImageOptions()
   }
 
   struct Intake: Sendable {
@@ -32,7 +35,7 @@ struct DaemonConfiguration: Sendable {
   }
 
   /// Takes the last number of a file name for z.
-  static let defaultPattern = #".*?(?<z>\d+)\.(png|tiff?)"#
+  static let defaultPattern = #".*?(?<z>\d+)\.(png|tiff?|mrc|dm[34]|h5|hdf5?)"#
 
   var stateDirectory: String
   /// nil: a private cluster in the state directory.
@@ -135,12 +138,23 @@ struct DaemonConfiguration: Sendable {
       name: mapping.requiredString("name"), folder: absolute(mapping.requiredString("folder")),
       pattern: mapping.string("pattern", default: defaultPattern),
       voxelSize: mapping.triple("voxel_size_nm", default: (30, 6, 6)),
-      missingAfter: mapping.optionalDuration("missing_after"))
+      missingAfter: mapping.optionalDuration("missing_after"),
+      images: ImageOptions(
+        stack: stack(mapping), dataset: mapping.optionalString("dataset"),
+        intensityRange: mapping.range("intensity_range")))
     if !result.name.isEmpty, result.name.wholeMatch(of: /[A-Za-z0-9][A-Za-z0-9_.\-]{0,62}/) == nil {
       mapping.fault("\(mapping.path).name may hold letters, digits, `_`, `-` and `.` only, 63 at most")
     }
     mapping.finish()
     return result
+  }
+
+  private static func stack(_ mapping: ConfigMapping) -> ImageOptions.Stack {
+    let text = mapping.string("stack", default: ImageOptions.Stack.refuse.rawValue)
+    if let stack = ImageOptions.Stack(rawValue: text) { return stack }
+    let names = ImageOptions.Stack.allCases.map(\.rawValue).joined(separator: " or ")
+    mapping.fault("\(mapping.path).stack must be \(names)", mapping.value("stack"))
+    return .refuse
   }
 
   private static func stage(_ mapping: ConfigMapping, default name: String?) -> Stage {

@@ -1,12 +1,15 @@
 import Foundation
 
-/// A complete file that the intake offers to the pipeline.
+/// A section in a complete file that the intake offers to the pipeline.
 struct OfferedFile: Sendable, Equatable {
   var volume: String
   var z: Int32
   var path: String
   var size: Int64
   var mtimeNs: Int64
+  /// Which of the file's sections, from 0, and how many there are.
+  var plane = 0
+  var planes = 1
 }
 
 /// A file that cannot be taken, and why.

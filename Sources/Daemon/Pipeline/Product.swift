@@ -25,6 +25,8 @@ struct ProductOrder: Sendable {
     var sha256: String
     /// The microscope's file, in case the one in the store is damaged.
     var path: String?
+    /// Which of that file's sections.
+    var plane: Int
     /// Of the image that the network sees.
     var key: String
     var size: PlaneWindow?

@@ -23,6 +23,7 @@ final class SectionWork: @unchecked Sendable {
   struct LacksFragmentsBelow: Error {}
 
   private let volume: String
+  private let reader: SourceReader
   let stages: StageSet
   let store: SectionStore
   let timings: StageTimings
@@ -34,8 +35,11 @@ final class SectionWork: @unchecked Sendable {
   /// Denoised sections that are too large for the memory.
   let scratch: DenoisedScratch
 
-  init(volume: String, stages: StageSet, store: SectionStore, timings: StageTimings, log: Logger) {
+  init(
+    volume: String, options: ImageOptions, stages: StageSet, store: SectionStore, timings: StageTimings, log: Logger
+  ) {
     self.volume = volume
+    reader = SourceReader(options: options)
     self.stages = stages
     self.store = store
     self.timings = timings
@@ -55,19 +59,20 @@ final class SectionWork: @unchecked Sendable {
     var bitDepth: Int
     var mean: Double
     var deviation: Double
+    /// As the file states it.
+    var pixelSize: PixelSize?
   }
 
   /// Reads a complete file and keeps its pixels in the store.
   /// - Parameter known: the section's bytes are in the store if they have this hash.
   func takeIn(_ file: OfferedFile, known: String?) throws -> TakenIn {
     try timings.measure(.takeIn) {
-      let sha = try ContentHash.sha256(ofFile: file.path)
-      let image = try ImageReader.read(file.path)
+      let (image, sha) = try reader.read(file.path, plane: file.plane)
       if known != sha { try keep(image, z: file.z, sha256: sha, path: file.path) }
       let statistics = image.statistics()
       return TakenIn(
         sha256: sha, height: image.pixels.height, width: image.pixels.width, bitDepth: image.bitDepth,
-        mean: statistics.mean, deviation: statistics.std)
+        mean: statistics.mean, deviation: statistics.std, pixelSize: image.pixelSize)
     }
   }
 
@@ -103,9 +108,10 @@ final class SectionWork: @unchecked Sendable {
   @discardableResult
   func sourceImage(_ source: ProductOrder.Source) throws -> Plane<Float> {
     do { return try store.readSource(imageName(source.z, source.sha256)).normalised() } catch {
-      guard let path = source.path, (try? ContentHash.sha256(ofFile: path)) == source.sha256 else { throw error }
+      guard let path = source.path, let (image, sha) = try? reader.read(path, plane: source.plane),
+        sha == source.sha256
+      else { throw error }
       log.warning("\(error); made again from \(path)")
-      let image = try ImageReader.read(path)
       try keep(image, z: source.z, sha256: source.sha256, path: path)
       return image.normalised()
     }

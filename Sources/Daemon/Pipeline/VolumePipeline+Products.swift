@@ -108,7 +108,8 @@ extension VolumePipeline {
       guard let sha = plan.sources[z] else {
         throw OperatorError("\(name) z \(z): no source is recorded; this is a fault of the program")
       }
-      return ProductOrder.Source(z: z, sha256: sha, path: rows[z]?.sourcePath, key: sha + fingerprint, size: size(z))
+      return ProductOrder.Source(
+        z: z, sha256: sha, path: rows[z]?.sourcePath, plane: rows[z]?.plane ?? 0, key: sha + fingerprint, size: size(z))
     }
     return ProductOrder(
       name: product.name, z: product.z, affinityContent: product.affinity, graphContent: product.graph, stack: stack,

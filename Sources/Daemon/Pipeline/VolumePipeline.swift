@@ -48,7 +48,9 @@ final class VolumePipeline {
     self.executor = executor
     self.timings = timings
     self.log = log
-    work = SectionWork(volume: configuration.name, stages: stages, store: store, timings: timings, log: log)
+    work = SectionWork(
+      volume: configuration.name, options: configuration.images, stages: stages, store: store, timings: timings,
+      log: log)
     let size = configuration.voxelSize
     volume = try record.openVolume(name: configuration.name, voxelSize: VoxelSize(z: size.z, y: size.y, x: size.x))
     guard try record.lockVolume(volume.id) else {
@@ -107,11 +109,17 @@ final class VolumePipeline {
       try record.setFinished(volume: volume.id, lastZ: nil, run: runID)
       plan.finish(at: nil)
     }
+    let warning = taken.pixelSize.flatMap {
+      PixelSizeCheck.warning($0, configuration.voxelSize, isStack: file.planes > 1)
+    }
     let outcome = try timings.measure(.database) {
       try record.receive(
         volume: volume.id, z: file.z, sha256: taken.sha256, path: file.path, size: file.size, mtimeNs: file.mtimeNs,
         height: taken.height, width: taken.width, bitDepth: taken.bitDepth, meanIntensity: taken.mean,
-        stdIntensity: taken.deviation, run: runID)
+        stdIntensity: taken.deviation,
+        facts: FileFacts(
+          plane: file.plane, planes: file.planes, pixelSize: taken.pixelSize.map { ($0.y, $0.x) }, warning: warning),
+        run: runID)
     }
     switch outcome {
     case .wrongSize(let height, let width):
@@ -132,6 +140,7 @@ final class VolumePipeline {
       missingCount -= 1
       log.info("\(name) z \(file.z): received after it was declared missing (\(file.path))")
     }
+    if let warning { log.warning("\(name) z \(file.z): \(warning)") }
     try reloadRow(file.z)
     plan.insert(file.z, source: taken.sha256)
     awaitedSince[file.z] = nil

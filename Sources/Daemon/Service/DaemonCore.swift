@@ -181,7 +181,8 @@ final class DaemonCore {
     guard let pipeline = pipelines.first(where: { $0.name == offer.volume }) else { return }
     do {
       try pipeline.receive(offer, result.get())
-      try record.resolveQuarantine(path: offer.path)
+      // The first of a file's sections comes first; what is wrong with a later one must stand.
+      if offer.plane == 0 { try record.resolveQuarantine(path: offer.path) }
     } catch let error as VolumeError where error.isAbout(offer.path) {
       try record.quarantine(
         path: offer.path, size: offer.size, mtimeNs: offer.mtimeNs, reason: error.description)

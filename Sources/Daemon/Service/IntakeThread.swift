@@ -1,4 +1,5 @@
 import DB
+import Domain
 import Foundation
 import Intake
 import Logging
@@ -134,7 +135,7 @@ final class IntakeThread: @unchecked Sendable {
 
   private func advance(_ index: Int) {
     for path in watched[index].queue.due(Self.now()) {
-      let outcome = ImageProbe.probe(path).outcome
+      let outcome = ImageProbe.probe(path, watched[index].volume.images).outcome
       watched[index].queue.probed(path, outcome, status: FileStatus(ofFile: path), now: Self.now())
     }
     var ready: [OfferedFile] = []
@@ -142,7 +143,7 @@ final class IntakeThread: @unchecked Sendable {
       switch action {
       case .ready(let file):
         if let volume = file.volume, volume != watched[index].volume.name { continue }
-        ready.append(OfferedFile(file, volume: watched[index].volume.name))
+        ready += OfferedFile.sections(of: file, volume: watched[index].volume.name)
       case .quarantine(let path, let reason): inbox.refuse(RefusedFile(path: path, reason: reason))
       case .ignored(let path, let reason): log.notice("left alone \(path): \(reason)")
       }
@@ -183,7 +184,7 @@ extension DaemonConfiguration.Intake {
 extension ImageProbeResult {
   var outcome: ProbeOutcome {
     switch self {
-    case .complete: .complete
+    case .complete(let facts): .complete(sections: facts.sections)
     case .incomplete(let reason): .incomplete(reason: reason)
     case .unusable(let reason): .unusable(reason: reason)
     }
@@ -191,8 +192,13 @@ extension ImageProbeResult {
 }
 
 extension OfferedFile {
-  init(_ file: ReadyFile, volume: String) {
-    self.init(volume: volume, z: file.z, path: file.path, size: file.status.size, mtimeNs: file.status.modified)
+  /// Every section in a file, from the lowest.
+  static func sections(of file: ReadyFile, volume: String) -> [OfferedFile] {
+    (0..<file.sections).map { plane in
+      OfferedFile(
+        volume: volume, z: file.z + SectionNumber(plane), path: file.path, size: file.status.size,
+        mtimeNs: file.status.modified, plane: plane, planes: file.sections)
+    }
   }
 }
 
@@ -223,10 +229,15 @@ enum FolderIntake {
       case .refused(let reason): refused.append(RefusedFile(path: file.path, reason: reason))
       case .section(let z, let name):
         if let name, name != volume.name { continue }
-        switch ImageProbe.probe(file.path) {
-        case .complete:
-          offered.append(
-            OfferedFile(volume: volume.name, z: z, path: file.path, size: file.size, mtimeNs: file.modified))
+        switch ImageProbe.probe(file.path, volume.images) {
+        case .complete(let facts):
+          guard Int(z) + facts.sections - 1 <= Int(pattern.range.upperBound) else {
+            refused.append(
+              RefusedFile(path: file.path, reason: "its last section would be above \(pattern.range.upperBound)"))
+            continue
+          }
+          let ready = ReadyFile(path: file.path, z: z, volume: name, status: file, sections: facts.sections)
+          offered += OfferedFile.sections(of: ready, volume: volume.name)
         case .incomplete(let reason), .unusable(let reason):
           refused.append(RefusedFile(path: file.path, reason: reason))
         }

@@ -1,0 +1,4 @@
+import Glibc
+import Volumes
+
+exit(HDF5Worker.run(CommandLine.arguments))
