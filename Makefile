@@ -3,15 +3,16 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install
+.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install install-files deb test-systemd
 
 all: build
 
 dependencies:
 	@tools/install-dependencies.sh
 
+# The Swift runtime is in the programs, so that an installation needs nothing of the build.
 build: dependencies
-	swift build -c release
+	swift build -c release --static-swift-stdlib
 
 # SECTIONS=folder takes a folder of images; LABELS=folder adds scores.
 demo: build
@@ -57,15 +58,34 @@ bench-pipeline bench-post bench-growth: bench-%: build
 fmt:
 	swift format --in-place --recursive Package.swift Sources Tests Benchmarks
 
+# An installation. PREFIX holds the programs and the models. DESTDIR is put before every path. An existing configuration is not touched.
 PREFIX ?= /usr/local
-install: build
-	install -D -m 755 $(BIN)/fgnetd $(DESTDIR)$(PREFIX)/bin/fgnetd
-	install -D -m 755 $(BIN)/fgnet-watch $(DESTDIR)$(PREFIX)/bin/fgnet-watch
-	install -D -m 755 $(BIN)/fgnet-hdf5 $(DESTDIR)$(PREFIX)/bin/fgnet-hdf5
-	install -D -m 644 config/fgnetd.yaml $(DESTDIR)/etc/fgnetd/fgnetd.yaml
+SYSCONFDIR ?= /etc
+UNITDIR ?= /lib/systemd/system
+SYSUSERSDIR ?= /usr/lib/sysusers.d
+
+install: build install-files
+
+install-files:
+	for program in fgnetd fgnet-watch fgnet-hdf5; do \
+	  install -D -m 755 $(if $(STRIP),-s) $(BIN)/$$program $(DESTDIR)$(PREFIX)/bin/$$program; done
 	for model in fgnet-nano fgnet-nano-isotropic; do \
 	  install -D -m 644 models/$$model.h5 $(DESTDIR)$(PREFIX)/share/fgnetd/models/$$model.h5; done
-	install -D -m 644 systemd/fgnetd.service $(DESTDIR)/lib/systemd/system/fgnetd.service
+	[ -e $(DESTDIR)$(SYSCONFDIR)/fgnetd/fgnetd.yaml ] || sed 's|/usr/local/|$(PREFIX)/|' config/fgnetd.yaml | \
+	  install -D -m 644 /dev/stdin $(DESTDIR)$(SYSCONFDIR)/fgnetd/fgnetd.yaml
+	sed 's|/usr/local/|$(PREFIX)/|; s|/etc/fgnetd/|$(SYSCONFDIR)/fgnetd/|' systemd/fgnetd.service | \
+	  install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/fgnetd.service
+	install -D -m 644 systemd/fgnetd.sysusers $(DESTDIR)$(SYSUSERSDIR)/fgnetd.conf
+
+# The Debian package of this machine's architecture, in DEB.
+DEB ?= .build/deb
+deb: build
+	tools/package/make-deb.sh "$(BIN)" "$(DEB)"
+
+# The package and the unit under a real systemd, in a root of its own that is made once and kept in SYSTEMD_ROOT; as root.
+SYSTEMD_ROOT ?= .bench/systemd
+test-systemd: deb
+	tools/test-systemd.sh "$(DEB)" "$(SYSTEMD_ROOT)"
 
 clean:
 	rm -rf .build .demo .bench

@@ -7,15 +7,20 @@ struct ServerUser: Sendable, Equatable {
   var gid: gid_t
   var groups: [gid_t]
 
-  /// Nil unless this process is root.
-  static func needed(name: String = "postgres") throws(DatabaseError) -> ServerUser? {
+  /// Nil unless this process is root. Else the user that the cluster's directory belongs to, or the one it will be made in, so
+  /// that root can give commands to a daemon of another account; the user postgres where these are root's.
+  static func needed(for directory: String) throws(DatabaseError) -> ServerUser? {
     guard geteuid() == 0 else { return nil }
-    guard let entry = getpwnam(name) else {
-      throw .cluster("running as root, a private cluster needs the user \(name): install the package postgresql")
+    var info = stat()
+    let parent = directory.split(separator: "/").dropLast().map { "/" + $0 }.joined()
+    let isThere = stat(directory, &info) == 0 || stat(parent, &info) == 0
+    let owner = isThere && info.st_uid != 0 ? getpwuid(info.st_uid) : nil
+    guard let entry = owner ?? getpwnam("postgres") else {
+      throw .cluster("running as root, a private cluster needs the user postgres: install the package postgresql")
     }
     var count: Int32 = 64
     var groups = [gid_t](repeating: 0, count: 64)
-    guard getgrouplist(name, entry.pointee.pw_gid, &groups, &count) >= 0 else {
+    guard getgrouplist(entry.pointee.pw_name, entry.pointee.pw_gid, &groups, &count) >= 0 else {
       return ServerUser(uid: entry.pointee.pw_uid, gid: entry.pointee.pw_gid, groups: [entry.pointee.pw_gid])
     }
     return ServerUser(uid: entry.pointee.pw_uid, gid: entry.pointee.pw_gid, groups: Array(groups.prefix(Int(count))))

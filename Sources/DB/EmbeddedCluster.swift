@@ -28,7 +28,8 @@ public final class EmbeddedCluster: Sendable {
   private let state = Mutex(ServerState())
 
   /// Nothing is started or written yet.
-  /// - Parameter directory: absolute path; made if absent. When this process is root, it is given to the user postgres.
+  /// - Parameter directory: absolute path; made if absent. When this process is root, the server
+  ///   runs as the user that it, or the directory around it, belongs to; it is given to the user postgres if that is root.
   public init(directory: String, options: Options = Options()) {
     self.directory = directory
     self.options = options
@@ -46,7 +47,7 @@ public final class EmbeddedCluster: Sendable {
         return conninfo
       }
       state = ServerState()
-      let user = try ServerUser.needed()
+      let user = try ServerUser.needed(for: directory)
       try layout.prepare(user)
       let installation = try PostgresInstallation.find(configured: options.binaries, wanted: layout.dataVersion)
       if layout.dataVersion == nil { try layout.initialise(installation, user) }

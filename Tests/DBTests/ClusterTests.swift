@@ -21,6 +21,22 @@ import Testing
     try Connection(conninfo).execute("select count(*) from public.kept").int(0, 0)
   }
 
+  /// So that root can give commands to a daemon of another account: its server runs as the owner of the state directory.
+  @Test func rootStartsItAsTheOwnerOfTheDirectoryAroundIt() async throws {
+    try await withDirectory("owner") { state in
+      try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
+      let nobody = try #require(getpwnam("nobody")).pointee.pw_uid
+      let owner = geteuid() == 0 ? nobody : geteuid()
+      #expect(chown(state, owner, gid_t.max) == 0)
+      let cluster = EmbeddedCluster(directory: state + "/postgres", options: TestCluster.fast)
+      defer { try? cluster.stop() }
+      try cluster.start()
+      var info = stat()
+      #expect(stat("/proc/\(try #require(cluster.processID))", &info) == 0 && info.st_uid == owner)
+      #expect(stat(state + "/postgres", &info) == 0 && info.st_uid == owner)
+    }
+  }
+
   @Test func itComesBackAfterAKill() async throws {
     try await withDirectory("kill") { directory in
       var options = TestCluster.fast

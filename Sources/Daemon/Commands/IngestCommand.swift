@@ -44,7 +44,7 @@ struct IngestCommand: ParsableCommand {
           volume: pipeline.name, z: z, operations: pipeline.timings.operations, stages: pipeline.timings.seconds)
       }
     }
-    StopSignals.onStop { inbox.stop() }
+    ProgramSignals.handle(onStop: { inbox.stop() })
     try core.open()
     defer { core.close() }
     let pipeline = core.pipelines[0].configuration

@@ -5,7 +5,8 @@ import Logging
 /// `fgnetd run`: the daemon.
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "run", abstract: "Run the daemon: watch the folders of the configuration until told to stop.")
+    commandName: "run", abstract: "Run the daemon: watch the folders of the configuration until told to stop.",
+    discussion: "SIGHUP (systemctl reload) has it read the configuration anew; SIGTERM or SIGINT ends it.")
 
   @OptionGroup var config: ConfigurationOption
 
@@ -17,13 +18,15 @@ struct RunCommand: ParsableCommand {
     let lock = try StateLock(configuration.stateDirectory)
     defer { lock.release() }
     let core = try DaemonCore(configuration: configuration, inbox: inbox, log: log)
-    StopSignals.onStop { inbox.stop() }
+    ProgramSignals.handle(onStop: { inbox.stop() }, onReload: { inbox.askForReload() })
     try core.open()
     defer { core.close() }
     core.logProcessor()
     let intake = try IntakeThread(configuration: configuration, known: core.knownFiles(), inbox: inbox, log: log)
     intake.start()
     defer { intake.stop() }
+    // Ready means that a section may be dropped.
+    intake.waitForFirstLook()
     log.info("fgnetd \(Version.current) watches \(configuration.volumes.map(\.folder).joined(separator: ", "))")
     try core.run()
     log.info("stopped")

@@ -22,6 +22,27 @@ protocol Executor: AnyObject, Sendable {
   func submit(_ kind: WorkKind, _ work: @escaping @Sendable () -> Void)
   /// Forgets what has not begun, waits for what has, and takes nothing more.
   func close()
+  /// A sign of life of long work, between parts that take seconds.
+  /// - Throws: `WorkAbandoned` once the executor closes: the work is to end, nobody wants its result.
+  func checkIn(_ kind: WorkKind) throws
+  /// What shows whether the work goes on; for the watchdog.
+  var signs: [WorkKind: WorkSigns] { get }
+}
+
+/// Signs of life of one kind of work.
+struct WorkSigns: Equatable, Sendable {
+  var isBusy: Bool
+  /// Pieces done and signs given on the way.
+  var count: Int
+}
+
+/// The executor closes while a piece of work is at its middle.
+struct WorkAbandoned: Error {}
+
+/// Of an executor whose work is done when `submit` returns.
+extension Executor {
+  func checkIn(_ kind: WorkKind) throws {}
+  var signs: [WorkKind: WorkSigns] { [:] }
 }
 
 /// A piece of work that was handed out, and what became of it.
@@ -67,6 +88,8 @@ final class ThreadExecutor: Executor {
 
   func hasRoom(for kind: WorkKind) -> Bool { lanes[kind]?.hasRoom ?? false }
   func submit(_ kind: WorkKind, _ work: @escaping @Sendable () -> Void) { lanes[kind]?.submit(work) }
+  func checkIn(_ kind: WorkKind) throws { try lanes[kind]?.checkIn() }
+  var signs: [WorkKind: WorkSigns] { lanes.mapValues(\.signs) }
 
   func close() {
     for kind in WorkKind.allCases { lanes[kind]?.stop() }
@@ -85,6 +108,7 @@ private final class Lane: @unchecked Sendable {
   private var isWorking = false
   private var isStopping = false
   private var hasEnded = false
+  private var signCount = 0
 
   init(_ name: String, depth: Int, whenDone: @escaping @Sendable () -> Void) {
     self.depth = depth
@@ -109,7 +133,10 @@ private final class Lane: @unchecked Sendable {
   private func run() {
     while let work = next() {
       work()
-      condition.withLock { isWorking = false }
+      condition.withLock {
+        isWorking = false
+        signCount += 1
+      }
       whenDone()
     }
     condition.withLock {
@@ -124,6 +151,15 @@ private final class Lane: @unchecked Sendable {
       guard !isStopping else { return nil }
       isWorking = true
       return waiting.removeFirst()
+    }
+  }
+
+  var signs: WorkSigns { condition.withLock { WorkSigns(isBusy: isWorking, count: signCount) } }
+
+  func checkIn() throws {
+    try condition.withLock {
+      signCount += 1
+      if isStopping { throw WorkAbandoned() }
     }
   }
 

@@ -27,6 +27,7 @@ final class Inbox: @unchecked Sendable {  // every access is under `condition`
   private var refused: [RefusedFile] = []
   private var faults: [String] = []
   private var isStopped = false
+  private var wantsReload = false
   private var pending = 0
   private var isWoken = false
 
@@ -70,12 +71,21 @@ final class Inbox: @unchecked Sendable {  // every access is under `condition`
     }
   }
 
+  /// The configuration is to be read anew.
+  func askForReload() {
+    condition.withLock {
+      wantsReload = true
+      condition.broadcast()
+    }
+  }
+
   struct Contents {
     var offered: [OfferedFile] = []
     var refused: [RefusedFile] = []
     var faults: [String] = []
     var pending = 0
     var isStopped = false
+    var wantsReload = false
   }
 
   /// Takes what is there; waits up to `timeout` seconds for something if nothing is.
@@ -85,14 +95,19 @@ final class Inbox: @unchecked Sendable {  // every access is under `condition`
     defer { condition.unlock() }
     if timeout > 0 {
       let deadline = Date(timeIntervalSinceNow: timeout)
-      while offered.isEmpty, refused.isEmpty, !isStopped, !(wakes && isWoken), condition.wait(until: deadline) {}
+      while offered.isEmpty, refused.isEmpty, !isStopped, !wantsReload, !(wakes && isWoken),
+        condition.wait(until: deadline)
+      {}
     }
     isWoken = false
     defer {
       offered = []
       refused = []
+      wantsReload = false
     }
-    return Contents(offered: offered, refused: refused, faults: faults, pending: pending, isStopped: isStopped)
+    return Contents(
+      offered: offered, refused: refused, faults: faults, pending: pending, isStopped: isStopped,
+      wantsReload: wantsReload)
   }
 
   var stopped: Bool { condition.withLock { isStopped } }

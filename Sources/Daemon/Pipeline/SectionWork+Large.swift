@@ -22,11 +22,13 @@ extension SectionWork {
       return StackSection(z: source.z, key: source.key) { [self] in try image(source) }
     }
     return StackSection(z: source.z, key: source.key, height: whole.height, width: whole.width) { [self] window in
+      try executor.checkIn(.network)
       if window == whole { return try image(source) }
       if stages.denoise.isEmpty { return try timings.measure(.read) { try sourcePart(source, window) } }
       return try timings.measure(.denoise) {
         try scratch.read(source.key, window, in: whole) { band in
-          try stages.denoised(band, in: whole) { try sourcePart(source, $0) }
+          try executor.checkIn(.network)
+          return try stages.denoised(band, in: whole) { try sourcePart(source, $0) }
         }
       }
     }
@@ -46,6 +48,7 @@ extension SectionWork {
     guard let whole = source.size else { return quantised(try image(source)) }
     var image = Plane<UInt8>(height: whole.height, width: whole.width, repeating: 0)
     for rows in Self.bands(whole.height) {
+      try executor.checkIn(.fragments)
       let band = PlaneWindow(rows: rows, columns: whole.columns)
       image.replace(band, with: quantised(try stages.denoised(band, in: whole) { try sourcePart(source, $0) }))
     }
@@ -85,7 +88,9 @@ extension SectionWork {
     let fragments = try known ?? timings.measure(.watershed) { try watershed.fragments(of: map) }
     try timings.measure(.store) { try writer.write(fragments) }
     let width = map.width
-    return BandedSection(height: map.height, width: width, count: fragments.count, rows: Self.bandRows) { rows in
+    return BandedSection(height: map.height, width: width, count: fragments.count, rows: Self.bandRows) {
+      [executor] rows in
+      try executor.checkIn(.fragments)
       let band = try writer.read(SectionRows(rows: rows, width: width, parts: [.fragments, .affinities]))
       return SectionBand(labels: band.labels, z: band.z, y: band.y, x: band.x)
     }

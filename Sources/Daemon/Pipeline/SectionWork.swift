@@ -27,6 +27,7 @@ final class SectionWork: @unchecked Sendable {
   let stages: StageSet
   let store: SectionStore
   let timings: StageTimings
+  let executor: any Executor
   private let log: Logger
   /// Fragments of the last few sections, for the section above.
   private let labels: Mutex<ProductCache<FragmentSection>>
@@ -36,13 +37,15 @@ final class SectionWork: @unchecked Sendable {
   let scratch: DenoisedScratch
 
   init(
-    volume: String, options: ImageOptions, stages: StageSet, store: SectionStore, timings: StageTimings, log: Logger
+    volume: String, options: ImageOptions, stages: StageSet, store: SectionStore, timings: StageTimings,
+    executor: any Executor, log: Logger
   ) {
     self.volume = volume
     reader = SourceReader(options: options)
     self.stages = stages
     self.store = store
     self.timings = timings
+    self.executor = executor
     self.log = log
     labels = Mutex(ProductCache(capacity: 2, limit: stages.memoryLimit / 64) { $0.labels.storage.count * 4 })
     images = Mutex(ProductCache(capacity: 2, limit: stages.memoryLimit / 64) { $0.storage.count * 4 })

@@ -87,13 +87,17 @@ extension VolumePipeline {
     guard stages.watershed != nil else {
       return .init(graph: SectionGraph(z: product.z, fragments: [], areas: [], edges: []), summaries: [])
     }
-    if let known = made[product.name] { return known }
-    let stored = try store.read(product.name, parts: [.graph, .summaries])
+    return try content(product.name)
+  }
+
+  func content(_ file: String) throws -> SectionWork.Made {
+    if let known = made[file] { return known }
+    let stored = try store.read(file, parts: [.graph, .summaries])
     guard let graph = stored.graph, let summaries = stored.summaries else {
-      throw OperatorError("\(store.path(product.name)) holds no region graph; remove the file, it is made again")
+      throw OperatorError("\(store.path(file)) holds no region graph; remove the file, it is made again")
     }
     let found = SectionWork.Made(graph: graph, summaries: summaries)
-    made.insert(product.name, found)
+    made.insert(file, found)
     return found
   }
 }

@@ -113,15 +113,21 @@ extension VolumePipeline {
     }
     return ProductOrder(
       name: product.name, z: product.z, affinityContent: product.affinity, graphContent: product.graph, stack: stack,
-      index: product.place - window.lowerBound, signature: signature(product.affinity),
-      below: product.below.map { ProductOrder.Below(section: $0, signature: signature($0.affinity)) },
+      index: product.place - window.lowerBound, signature: signature(product.z, product.affinity),
+      below: product.below.map { ProductOrder.Below(section: $0, signature: signature($0.z, $0.affinity)) },
       confidence: pow(stages.gapConfidence, Double(plan.gapBelow(product.place) ?? 0)),
       sameAffinities: stages.affinity == nil
         ? nil : products.name(product.z, affinity: product.affinity, in: store))
   }
 
-  /// 22 bits that tell fragments of different content or configuration apart (Domain.FragmentID).
-  private func signature(_ affinityContent: String) -> UInt32 {
+  /// 22 bits that tell fragments of different content or configuration apart (Domain.FragmentID). Fragments that are there
+  /// keep theirs, by whichever configuration they were made.
+  private func signature(_ z: SectionNumber, _ affinityContent: String) -> UInt32 {
+    if let file = products.name(z, affinity: affinityContent, in: store),
+      let made = try? content(file).graph.fragments.first
+    {
+      return made.signature
+    }
     let hash = contentHash("\(name)|\(affinityContent)|\(stages.fragmentFingerprint)")
     return UInt32(hash.prefix(8), radix: 16).map { $0 & 0x3F_FFFF } ?? 0
   }

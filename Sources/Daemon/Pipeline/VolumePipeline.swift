@@ -50,7 +50,7 @@ final class VolumePipeline {
     self.log = log
     work = SectionWork(
       volume: configuration.name, options: configuration.images, stages: stages, store: store, timings: timings,
-      log: log)
+      executor: executor, log: log)
     let size = configuration.voxelSize
     volume = try record.openVolume(name: configuration.name, voxelSize: VoxelSize(z: size.z, y: size.y, x: size.x))
     guard try record.lockVolume(volume.id) else {

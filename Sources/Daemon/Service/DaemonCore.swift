@@ -11,12 +11,14 @@ import Volumes
 /// One thread decides and writes to the database; the intake runs on another and hands over names through the inbox, and
 /// what the pipelines hand out is done by the executor's.
 final class DaemonCore {
-  let configuration: DaemonConfiguration
+  /// Changed by `reload` only.
+  var configuration: DaemonConfiguration
   let inbox: Inbox
   let log: Logger
   private let session: DatabaseSession
   private(set) var pipelines: [VolumePipeline] = []
-  private var record: Record?
+  /// Nil while there is no database.
+  var record: Record?
   private var executor: (any Executor)?
   /// By volume; they outlive a lost connection.
   private var timings: [String: StageTimings] = [:]
@@ -28,7 +30,9 @@ final class DaemonCore {
   private var wasIdle = false
   /// Files set aside since the start.
   private(set) var setAside = 0
-  private let manager = ServiceManager()
+  /// The service manager that is told of readiness, progress and life; tests put their own in.
+  var manager = ServiceManager()
+  private var watchdog = Watchdog()
   /// Makes what the pipelines' work is done by, given what is to be called when a piece of it has ended.
   var makeExecutor: (@escaping @Sendable () -> Void) -> any Executor = { ThreadExecutor(whenDone: $0) }
   /// Called with the stages of each volume before they are used; tests put their own in.
@@ -56,15 +60,20 @@ final class DaemonCore {
 
   func open() throws {
     let record = try session.open()
+    let maker = StageMaker(configuration)
+    try openPipelines(record, maker, maker.make())
+    // Not before: a record whose pipelines could not be set up is opened again.
     self.record = record
+  }
+
+  func openPipelines(_ record: Record, _ maker: StageMaker, _ sets: [StageSet]) throws {
     if configuration.threads > 0 { OpenBLAS.useThreads(configuration.threads) }
     // Planes of sections, that is.
     clinux_return_blocks(1 << 20)
     KernelMemory.keep(within: configuration.memoryLimit - FGNetAffinityStage.reserve)
-    let maker = StageMaker(configuration)
     let executor = makeExecutor { [inbox] in inbox.wake() }
     self.executor = executor
-    pipelines = try zip(configuration.volumes, maker.make()).map { volume, stages in
+    pipelines = try zip(configuration.volumes, sets).map { volume, stages in
       if let note = maker.voxelNote(stages) { log.info("\(volume.name): \(note)") }
       let store = SectionStore(directory: configuration.stateDirectory + "/sections/" + volume.name)
       let timings = timings[volume.name] ?? StageTimings()
@@ -79,12 +88,17 @@ final class DaemonCore {
 
   /// Ends all work: what has begun is brought to its end, what has not is forgotten. Nothing is lost by that.
   func close() {
-    executor?.close()
-    executor = nil
-    offers.readAgain()
-    pipelines = []
+    closePipelines()
     record = nil
     do { try session.close() } catch { log.warning("\(error)") }
+  }
+
+  func closePipelines() {
+    executor?.close()
+    executor = nil
+    watchdog = Watchdog()
+    offers.readAgain()
+    pipelines = []
   }
 
   /// Files whose bytes are known, so that a restart need not read them again.
@@ -116,6 +130,7 @@ final class DaemonCore {
       let contents = inbox.take(
         timeout: progress == .worked ? 0 : pause.seconds > 0 ? pause.seconds : 1, wakes: pause.seconds == 0)
       if contents.isStopped { return }
+      if contents.wantsReload { reload() }
       offers.add(contents.offered)
       refusals += contents.refused
       note("intake", contents.faults.first)
@@ -131,8 +146,7 @@ final class DaemonCore {
         pause.failed()
         try survive(error)
       }
-      // Not while waiting: what waits for work that never ends is to be found out.
-      if progress != .waiting { manager.notify("WATCHDOG=1") }
+      if watchdog.isToBeFed(executor?.signs ?? [:], isWaiting: progress == .waiting) { manager.notify("WATCHDOG=1") }
       writeStatus(contents.pending, isBusy: progress != .idle)
       onProgress?()
     }
@@ -245,6 +259,8 @@ final class DaemonCore {
     }
     let done = status.volumes.reduce(0) { $0 + $1.final }
     let waiting = status.volumes.reduce(0) { $0 + $1.received + $1.provisional }
-    manager.notify("STATUS=\(done) sections final, \(waiting) on the way, \(alarms.alarms.count) alarms")
+    let raised = alarms.alarms.map { "; ALARM \($0.kind): \($0.text)" }.joined()
+    manager.notify(
+      "STATUS=\(done) sections final, \(waiting) on the way, \(status.waitingFiles) files waiting\(raised)")
   }
 }

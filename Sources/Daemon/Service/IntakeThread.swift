@@ -11,7 +11,7 @@ import Volumes
 /// Events come from the watcher program; a scan at the start, after an overflow, and at every interval finds what
 /// events did not tell.
 ///
-/// Unchecked: its state belongs to the thread once started; only `isStopping` and `finished` are shared.
+/// Unchecked: its state belongs to the thread once started; only `isStopping` and the semaphores are shared.
 final class IntakeThread: @unchecked Sendable {
   private struct Watched {
     var volume: DaemonConfiguration.Volume
@@ -28,6 +28,7 @@ final class IntakeThread: @unchecked Sendable {
   private var restartAt = 0.0
   private var watcherFault: String?
   private let isStopping = Atomic<Bool>(false)
+  private let hasLooked = DispatchSemaphore(value: 0)
   private let finished = DispatchSemaphore(value: 0)
 
   /// - Parameter known: files whose bytes are in the record; they are not read again.
@@ -67,6 +68,9 @@ final class IntakeThread: @unchecked Sendable {
     thread.start()
   }
 
+  /// Until all folders have been looked through once, to be called once.
+  func waitForFirstLook() { hasLooked.wait() }
+
   /// Ends the thread and the watcher.
   func stop() {
     isStopping.store(true, ordering: .relaxed)
@@ -75,10 +79,12 @@ final class IntakeThread: @unchecked Sendable {
 
   private func loop() {
     var scanAt = 0.0
+    defer { hasLooked.signal() }
     while !isStopping.load(ordering: .relaxed) {
       startWatcherIfDue()
       if Self.now() >= scanAt || watched.contains(where: { $0.queue.wantsScan }) {
         scanAll()
+        if scanAt == 0 { hasLooked.signal() }
         scanAt = Self.now() + interval
       }
       for index in watched.indices { advance(index) }

@@ -5,6 +5,13 @@ import Foundation
 struct ServiceManager: Sendable {
   private let address: String?
 
+  /// What the manager wants to hear when the configuration is read anew; `READY=1` ends it.
+  static var reloading: String {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return "RELOADING=1\nMONOTONIC_USEC=\(now.tv_sec * 1_000_000 + now.tv_nsec / 1000)"
+  }
+
   init(environment: [String: String] = ProcessInfo.processInfo.environment) {
     address = environment["NOTIFY_SOCKET"]
   }
