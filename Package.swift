@@ -43,7 +43,7 @@ let package = Package(
 
     library("Domain", []),
     library("FGNetKernel", ["COpenBLAS", "CKernels", "CHDF5"]),
-    library("Volumes", ["Domain", "CHDF5", "CVolumes", "CCrypto"]),
+    library("Volumes", ["Domain", "CHDF5", "CVolumes", "CCrypto", "CLinux"]),
     library("DB", ["Domain", "CPostgres", "CCrypto"], resources: [.embedInCode("Migrations")]),
     library("Intake", ["Domain", "CLinux"]),
     library("Plugins", ["Domain", "FGNetKernel", "CKernels"]),

@@ -16,16 +16,18 @@ build() {
   read -ra flags <<<"$(pkg-config --cflags hdf5-serial libtiff-4 libpng libdeflate libcrypto)"
   read -ra libraries <<<"$(pkg-config --libs hdf5-serial libtiff-4 libpng libdeflate libcrypto)"
   local swift=(swiftc -O -g -wmo -parse-as-library -swift-version 6 -enable-testing -I "$out/objects" -I Sources/CHDF5
-    -I Sources/CCrypto -I "$out/objects/CVolumes"
+    -I Sources/CCrypto -I "$out/objects/CVolumes" -I "$out/objects/CLinux"
     -enable-upcoming-feature InternalImportsByDefault -enable-upcoming-feature ExistentialAny)
   local flag
   for flag in "${flags[@]}"; do swift+=(-Xcc "$flag"); done
-  mkdir -p "$out/objects/CVolumes"
-  echo "module CVolumes { umbrella header \"$PWD/Sources/CVolumes/include/CVolumes.h\" export * }" >"$out/objects/CVolumes/module.modulemap"
-  local source
-  for source in Sources/CVolumes/*.c; do
-    clang -c -O1 -g -fsanitize=address,fuzzer-no-link "${flags[@]}" -I Sources/CVolumes/include "$source" \
-      -o "$out/objects/$(basename "$source" .c).o"
+  local module source
+  for module in CVolumes CLinux; do
+    mkdir -p "$out/objects/$module"
+    echo "module $module { umbrella header \"$PWD/Sources/$module/include/$module.h\" export * }" >"$out/objects/$module/module.modulemap"
+    for source in Sources/"$module"/*.c; do
+      clang -c -O1 -g -fsanitize=address,fuzzer-no-link "${flags[@]}" -I "Sources/$module/include" "$source" \
+        -o "$out/objects/$(basename "$source" .c).o"
+    done
   done
   "${swift[@]}" "${sanitize[@]}" -module-name Domain -emit-module -emit-module-path "$out/objects/Domain.swiftmodule" \
     -c $(find Sources/Domain -name '*.swift') -o "$out/objects/Domain.o"
@@ -38,7 +40,7 @@ build() {
     Tests/VolumesTests/{Picture,Microscope}Builders.swift "$out"/objects/*.o "${libraries[@]}" -o "$out/seeds" \
     2> >(grep -v 'Cannot export local symbol' >&2)
 }
-if [ -n "$(find Sources/Domain Sources/Volumes Sources/CVolumes Tests/Fuzz Tests/VolumesTests/*Builders.swift tools/fuzz.sh -newer "$out/seeds" 2>&1)" ]; then build; fi
+if [ -n "$(find Sources/Domain Sources/Volumes Sources/CVolumes Sources/CLinux Tests/Fuzz Tests/VolumesTests/*Builders.swift tools/fuzz.sh -newer "$out/seeds" 2>&1)" ]; then build; fi
 swift build --product fgnet-hdf5 >/dev/null
 cp "$(swift build --show-bin-path)/fgnet-hdf5" "$out/"
 for format in tiff png mrc dm hdf5 answer labels; do mkdir -p "$out/seed/$format" "$out/corpus/$format"; done

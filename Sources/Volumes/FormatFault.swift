@@ -7,12 +7,6 @@ enum FormatFault: Error {
 }
 
 /// What `ImageReader` needs to know before it decodes.
-enum Inspection {
-  case whole(InspectedImage)
-  case incomplete(String)
-  case unusable(String)
-}
-
 struct InspectedImage {
   enum Kind {
     /// Numbers of the directories that hold the sections.

@@ -1,4 +1,4 @@
-internal import CVolumes
+internal import CLinux
 import Glibc
 
 /// Asks the program `fgnet-hdf5` what is in an HDF5 file. The library is not made for damaged or hostile files: what crashes or hangs it
@@ -63,7 +63,7 @@ enum HDF5Helper {
   /// Runs the helper and takes what it writes, as far as the buffer goes.
   private static func run(_ arguments: [String], into buffer: UnsafeMutableRawBufferPointer) -> Run {
     var ends: [Int32] = [-1, -1]
-    guard cvolumes_pipe(&ends) == 0 else { return Run(count: 0, status: -1) }
+    guard clinux_pipe(&ends) == 0 else { return Run(count: 0, status: -1) }
     defer { close(ends[0]) }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)

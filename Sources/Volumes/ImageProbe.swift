@@ -17,36 +17,34 @@ public enum ImageProbe {
 
   /// Looks at the structure of a file. Reads only its headers, and never fails otherwise than by its result.
   public static func probe(_ path: String, _ options: ImageOptions = ImageOptions()) -> ImageProbeResult {
-    switch inspect(path, options) {
-    case .whole(let found):
-      if options.stack == .refuse, found.facts.sections > 1 {
-        return .unusable(
-          reason: "it holds \(found.facts.sections) sections; set `stack: sections` for the volume, or write each to "
+    do throws(FormatFault) {
+      let facts = try inspect(path, options).facts
+      if options.stack == .refuse, facts.sections > 1 {
+        throw .unusable(
+          "it holds \(facts.sections) sections; set `stack: sections` for the volume, or write each to "
             + "a file of its own")
       }
-      return .complete(found.facts)
-    case .incomplete(let reason): return .incomplete(reason: reason)
-    case .unusable(let reason): return .unusable(reason: reason)
+      return .complete(facts)
+    } catch {
+      switch error {
+      case .incomplete(let reason): return .incomplete(reason: reason)
+      case .unusable(let reason): return .unusable(reason: reason)
+      }
     }
   }
 
-  static func inspect(_ path: String, _ options: ImageOptions) -> Inspection {
+  static func inspect(_ path: String, _ options: ImageOptions) throws(FormatFault) -> InspectedImage {
     let file: FileBytes
-    do {
+    do throws(SystemFailure) {
       file = try FileBytes(path: path)
     } catch {
-      if error.number == EISDIR { return .unusable("not a regular file") }
-      return .incomplete("cannot be opened: \(Files.message(error.number))")
+      if error.number == EISDIR { throw .unusable("not a regular file") }
+      throw .incomplete("cannot be opened: \(Files.message(error.number))")
     }
-    guard file.size > 0 else { return .incomplete("the file is empty") }
-    guard let head = file.read(at: 0, count: min(16, file.size)) else { return .incomplete("the file cannot be read") }
-    if head.allSatisfy({ $0 == 0 }) { return .incomplete("the file begins with zeros only") }
-    do throws(FormatFault) { return .whole(try inspect(file, head, path, options)) } catch {
-      switch error {
-      case .incomplete(let reason): return .incomplete(reason)
-      case .unusable(let reason): return .unusable(reason)
-      }
-    }
+    guard file.size > 0 else { throw .incomplete("the file is empty") }
+    guard let head = file.read(at: 0, count: min(16, file.size)) else { throw .incomplete("the file cannot be read") }
+    if head.allSatisfy({ $0 == 0 }) { throw .incomplete("the file begins with zeros only") }
+    return try inspect(file, head, path, options)
   }
 
   private static func inspect(

@@ -13,12 +13,13 @@ public enum ImageReader {
     _ path: String, section: Int = 0, _ options: ImageOptions = ImageOptions()
   ) throws(VolumeError) -> SectionImage {
     let image: InspectedImage
-    switch ImageProbe.inspect(path, options) {
-    case .whole(let found): image = found
-    case .incomplete(let reason):
-      guard Files.exists(path) else { throw .unreadable(path: path, reason: Files.message(ENOENT)) }
-      throw .corrupt(path: path, reason: reason)
-    case .unusable(let reason): throw .unsupported(path: path, reason: reason)
+    do throws(FormatFault) { image = try ImageProbe.inspect(path, options) } catch {
+      switch error {
+      case .incomplete(let reason):
+        guard Files.exists(path) else { throw .unreadable(path: path, reason: Files.message(ENOENT)) }
+        throw .corrupt(path: path, reason: reason)
+      case .unusable(let reason): throw .unsupported(path: path, reason: reason)
+      }
     }
     guard section >= 0, section < image.facts.sections else {
       throw .corrupt(
@@ -69,16 +70,14 @@ public enum ImageReader {
 
   private static func swapBytes(_ buffer: UnsafeMutableRawBufferPointer, of width: Int) {
     switch width {
-    case 2:
-      let words = buffer.bindMemory(to: UInt16.self)
-      for i in words.indices { words[i] = words[i].byteSwapped }
-    case 4:
-      let words = buffer.bindMemory(to: UInt32.self)
-      for i in words.indices { words[i] = words[i].byteSwapped }
-    case 8:
-      let words = buffer.bindMemory(to: UInt64.self)
-      for i in words.indices { words[i] = words[i].byteSwapped }
+    case 2: swapWords(buffer.bindMemory(to: UInt16.self))
+    case 4: swapWords(buffer.bindMemory(to: UInt32.self))
+    case 8: swapWords(buffer.bindMemory(to: UInt64.self))
     default: break
     }
+  }
+
+  private static func swapWords(_ words: UnsafeMutableBufferPointer<some FixedWidthInteger>) {
+    for i in words.indices { words[i] = words[i].byteSwapped }
   }
 }

@@ -172,9 +172,8 @@ private final class TIFFLabels: LabelBacking {
 
   init(_ path: String) throws(VolumeError) {
     self.path = path
-    switch ImageProbe.inspect(path, ImageOptions()) {
-    case .incomplete(let reason): throw .corrupt(path: path, reason: reason)
-    default: break
+    do throws(FormatFault) { _ = try ImageProbe.inspect(path, ImageOptions()) } catch {
+      if case .incomplete(let reason) = error { throw .corrupt(path: path, reason: reason) }
     }
     tiff = try TIFFHandle(path, memoryLimit: 1 << 33)
     let info = try tiff.info()

@@ -17,6 +17,9 @@ from . import augment
 from .config import Offset
 from .volumes import normalised, read_volume, widen_borders
 
+# Settings of a source besides `zero`: arguments of `Source.load` and their types.
+SETTINGS = {"weight": float, "axes": str, "step": int, "scale": float, "borders": str}
+
 
 @dataclass(frozen=True)
 class Source:
@@ -62,13 +65,12 @@ class Source:
         """
         image, labels, *settings = text.split(",")
         values = dict(setting.split("=", 1) for setting in settings)
-        unknown = values.keys() - {"weight", "zero", "axes", "step", "scale", "borders"}
+        ignore_zero = values.pop("zero", "") == "ignore"
+        unknown = values.keys() - SETTINGS.keys()
         if unknown:
             raise ValueError(f"{sorted(unknown)[0]}= is no setting of a source")
-        return Source.load(
-            image, labels, float(values.get("weight", 1)), values.get("zero") == "ignore", values.get("axes", "zyx"),
-            int(values.get("step", 1)), float(values.get("scale", 1)), values.get("borders", "wide"),
-        )  # fmt: skip
+        given = {key: SETTINGS[key](value) for key, value in values.items()}
+        return Source.load(image, labels, ignore_zero=ignore_zero, **given)
 
 
 class Batch(NamedTuple):

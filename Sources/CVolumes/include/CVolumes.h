@@ -2,5 +2,4 @@
 #pragma once
 #include "Chunks.h"
 #include "Pictures.h"
-#include "Pipe.h"
 #include "SafeDriver.h"
