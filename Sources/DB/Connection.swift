@@ -74,7 +74,8 @@ public final class Connection {
     let name = "fgnet_\(savepoints)"
     savepoints += 1
     defer { savepoints -= 1 }
-    try script(nested ? "savepoint \(name)" : "begin")
+    // Whatever the server's default is: a statement sees what was committed before it, after a lock was waited for too.
+    try script(nested ? "savepoint \(name)" : "begin isolation level read committed")
     let value: T
     do {
       value = try body()

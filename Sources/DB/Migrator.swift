@@ -25,6 +25,12 @@ public struct Migrator: Sendable {
     Migration(number: 1, name: "initial", sql: String(decoding: PackageResources.m0001_initial_sql, as: UTF8.self)),
     Migration(
       number: 2, name: "file_facts", sql: String(decoding: PackageResources.m0002_file_facts_sql, as: UTF8.self)),
+    Migration(
+      number: 3, name: "proofreading",
+      sql: [
+        PackageResources.m0004a_corrections_sql, PackageResources.m0004b_region_cut_sql,
+        PackageResources.m0004c_edits_sql, PackageResources.m0004d_proofreading_sql, PackageResources.m0004e_undo_sql,
+      ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")),
   ])
 
   /// - Precondition: numbers are 1, 2, 3, ...

@@ -12,6 +12,7 @@ extension Record {
   public func commitProvisional(volume: Int64, run: Int64, _ commit: SectionCommit) throws(DatabaseError) -> Bool {
     try validate(commit)
     return try connection.transaction { () throws(DatabaseError) in
+      try claim(volume)
       let isFinal = try connection.execute(
         "select exists (select from fragment where volume_id = $1 and z = $2 and state = 'final')",
         [.int(volume), .int(commit.z)]

@@ -148,6 +148,18 @@ public struct SettledOverlap: Sendable, Equatable {
   }
 }
 
+/// How many pixels a final fragment and one that takes its place share.
+public struct ReplacedOverlap: Sendable, Equatable {
+  public var old: FragmentID
+  public var new: FragmentID
+  public var pixels: Int
+  public init(old: FragmentID, new: FragmentID, pixels: Int) {
+    self.old = old
+    self.new = new
+    self.pixels = pixels
+  }
+}
+
 /// All rows of one section.
 public struct SectionCommit: Sendable {
   public var z: SectionNumber
@@ -160,11 +172,14 @@ public struct SectionCommit: Sendable {
   public var edges: [EdgeRow]
   /// For a final commit: what became of the provisional fragments.
   public var settled: [SettledOverlap]
+  /// For a final commit that replaces final fragments: how the old ones lie on the new ones. Corrections by people follow
+  /// the largest overlap; without any they end, and a conflict says so.
+  public var replaced: [ReplacedOverlap]
   /// If given, the commit is refused when the section has a newer row (a revision came in between).
   public var sectionID: Int64?
   public init(
     z: SectionNumber, file: String, signature: String, fragments: [(summary: FragmentSummary, id: FragmentID)],
-    edges: [EdgeRow], settled: [SettledOverlap] = [], sectionID: Int64? = nil
+    edges: [EdgeRow], settled: [SettledOverlap] = [], replaced: [ReplacedOverlap] = [], sectionID: Int64? = nil
   ) {
     self.z = z
     self.file = file
@@ -172,6 +187,7 @@ public struct SectionCommit: Sendable {
     self.fragments = fragments
     self.edges = edges
     self.settled = settled
+    self.replaced = replaced
     self.sectionID = sectionID
   }
 }
