@@ -13,6 +13,7 @@ extension VolumePipeline {
       var commit = try sectionCommit(product, decisions)
       commit.signature = plan.decisionContent(place)
       commit.settled = try overlaps(product)
+      commit.replaced = try replacements(product)
       commits.append(commit)
     }
     _ = try timings.measure(.database) { try record.commitFinal(volume: volume.id, run: runID, commits) }
@@ -68,6 +69,18 @@ extension VolumePipeline {
       SettledOverlap(
         provisional: oldGraph.fragments[Int($0.a) - 1].provisional, final: new.fragments[Int($0.b) - 1],
         pixels: $0.pixels)
+    }
+  }
+
+  /// How the fragments that were final lie on those that take their place, where people corrected some of them.
+  private func replacements(_ product: Product) throws -> [ReplacedOverlap] {
+    guard stages.watershed != nil, try record.isCorrected(volume: volume.id, z: product.z),
+      let file = try record.lastFile(volume: volume.id, z: product.z), file != product.name, products.contains(file),
+      let oldGraph = try store.read(file, parts: [.graph]).graph, let counts = try overlapCounts(file, product)
+    else { return [] }
+    let new = try content(product).graph
+    return counts.map {
+      ReplacedOverlap(old: oldGraph.fragments[Int($0.a) - 1], new: new.fragments[Int($0.b) - 1], pixels: $0.pixels)
     }
   }
 
