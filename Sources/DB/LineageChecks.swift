@@ -38,7 +38,7 @@ enum LineageChecks {
       select distinct on (c.id) c.id, c.live from lineage_event l
       cross join lateral (
         select l.segment_id as id, l.event <> 'revised' or l.other_segment_id is not null as live
-        where l.event <> 'settled'
+        where l.event not in ('settled', 'split')
         union all
         select l.other_segment_id, l.event = 'split' where l.event in ('split', 'merged')
           or (l.event = 'revised' and l.other_segment_id <> l.segment_id)

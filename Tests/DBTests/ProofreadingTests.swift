@@ -141,10 +141,12 @@ struct Columns {
     let split = try world.person.split(world.id(0, 1), [world.id(1, 1)])
     #expect(try world.segment(world.id(1, 1)) == world.id(1, 1))
     #expect(
-      try world.rows("select event, segment_id, other_segment_id from lineage where operation_id = \(split)", 3) == [
-        ["corrected", "\(world.id(0, 1))", "-"], ["split", "\(world.id(0, 1))", "\(world.id(1, 1))"],
-        ["corrected", "\(world.id(1, 1))", "-"],
-      ])
+      try world.rows(
+        "select event, segment_id, other_segment_id from lineage where operation_id = \(split) order by lineage_id", 3)
+        == [
+          ["corrected", "\(world.id(0, 1))", "-"], ["split", "\(world.id(0, 1))", "\(world.id(1, 1))"],
+          ["corrected", "\(world.id(1, 1))", "-"],
+        ])
     // A section above joins the part to the other column.
     try world.commit([
       world.section(
