@@ -86,7 +86,8 @@ let package = Package(
     tests(
       "DaemonTests",
       [
-        "Daemon", "Domain", "DB", "Plugins", "Volumes", "Simulator", .product(name: "Logging", package: "swift-log"),
+        "Daemon", "Domain", "DB", "Intake", "Plugins", "Volumes", "Simulator",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
   ]

@@ -232,7 +232,7 @@ final class VolumePipeline {
 
   var status: DaemonStatus.Volume {
     DaemonStatus.Volume(
-      name: name, folder: configuration.folder, received: received, provisional: count(.provisional),
+      name: name, folder: configuration.folder, intake: nil, received: received, provisional: count(.provisional),
       final: count(.final), missing: count(.missing), awaited: plan.awaited(), finishedAt: plan.lastZ,
       secondsByStage: timings.seconds, activity: timings.activity)
   }

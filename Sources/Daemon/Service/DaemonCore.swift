@@ -3,6 +3,7 @@ import DB
 import Domain
 import FGNetKernel
 import Foundation
+import Intake
 import Logging
 import Plugins
 import Volumes
@@ -22,14 +23,18 @@ final class DaemonCore {
   private var executor: (any Executor)?
   /// By volume; they outlive a lost connection.
   private var timings: [String: StageTimings] = [:]
-  private var offers = OfferQueue()
-  private var refusals: [RefusedFile] = []
+  var offers = OfferQueue()
+  var notices: [IntakeNotice] = []
+  /// By volume, as the intake last told.
+  var reports: [String: IntakeReport] = [:]
+  /// Paths of files that are set aside now.
+  var openQuarantine: Set<String> = []
   private(set) var alarms = AlarmBoard()
   private let startedAt = Date()
   private var statusWritten = 0.0
   private var wasIdle = false
   /// Files set aside since the start.
-  private(set) var setAside = 0
+  var setAside = 0
   /// The service manager that is told of readiness, progress and life; tests put their own in.
   var manager = ServiceManager()
   private var watchdog = Watchdog()
@@ -41,6 +46,8 @@ final class DaemonCore {
   var showsTail = true
   /// Called before work while no offered file waits; may be called again.
   var onOffersTaken: (() throws -> Void)?
+  /// Seconds that reading a file into the store may take before an alarm says so.
+  var readingPatience = 300.0
   /// Seconds of the first pause after a failure.
   var shortestPause = 1.0
   /// Called after each step, for progress bars.
@@ -62,6 +69,7 @@ final class DaemonCore {
     let record = try session.open()
     let maker = StageMaker(configuration)
     try openPipelines(record, maker, maker.make())
+    openQuarantine = Set(try record.openQuarantine().map(\.file.path))
     // Not before: a record whose pipelines could not be set up is opened again.
     self.record = record
   }
@@ -132,8 +140,9 @@ final class DaemonCore {
       if contents.isStopped { return }
       if contents.wantsReload { reload() }
       offers.add(contents.offered)
-      refusals += contents.refused
-      note("intake", contents.faults.first)
+      notices += contents.notices
+      reports = contents.reports
+      noteIntake(contents.faults)
       do {
         progress = try turn()
         if progress != .waiting {
@@ -147,7 +156,7 @@ final class DaemonCore {
         try survive(error)
       }
       if watchdog.isToBeFed(executor?.signs ?? [:], isWaiting: progress == .waiting) { manager.notify("WATCHDOG=1") }
-      writeStatus(contents.pending, isBusy: progress != .idle)
+      writeStatus(isBusy: progress != .idle)
       onProgress?()
     }
   }
@@ -155,13 +164,7 @@ final class DaemonCore {
   /// One turn: takes in what is offered, then one step of work.
   private func turn() throws -> Progress {
     let record = try reopened()
-    while let refusal = refusals.first {
-      try record.quarantine(
-        path: refusal.path, size: refusal.size, mtimeNs: refusal.mtimeNs, reason: refusal.reason)
-      log.error("set aside \(refusal.path): \(refusal.reason)")
-      refusals.removeFirst()
-      setAside += 1
-    }
+    try takeNotices(record)
     if let executor { offers.read(for: pipelines, by: executor) }
     if let first = offers.first {
       do { try take(first.offer, first.result, record) } catch {
@@ -196,12 +199,18 @@ final class DaemonCore {
     do {
       try pipeline.receive(offer, result.get())
       // The first of a file's sections comes first; what is wrong with a later one must stand.
-      if offer.plane == 0 { try record.resolveQuarantine(path: offer.path) }
+      if offer.plane == 0 { try resolve(offer.path, record) }
+    } catch is SectionWork.SourceIsGone {
+      log.warning("\(PercentEscape.line(offer.path)) was deleted before it was read")
     } catch let error as VolumeError where error.isAbout(offer.path) {
-      try record.quarantine(
-        path: offer.path, size: offer.size, mtimeNs: offer.mtimeNs, reason: error.description)
-      log.error("set aside \(error)")
-      setAside += 1
+      switch error {
+      case .changed where inbox.lookAgain(offer):
+        log.info("\(PercentEscape.line(offer.path)) changed while it was read; it is looked at again")
+      case .unreadable:
+        try setAside(offer.refused(error.description), record)
+        inbox.lookAgain(offer)
+      default: try setAside(offer.refused(error.description), record)
+      }
     }
   }
 
@@ -233,7 +242,7 @@ final class DaemonCore {
   }
 
   /// Raises, changes or (with nil) clears the alarm of a kind; each change is one line in the log.
-  private func note(_ kind: String, _ text: String?) {
+  func note(_ kind: String, _ text: String?) {
     if let text {
       if alarms.raise(kind, text) { log.error("alarm \(kind): \(text)") }
     } else if alarms.clear(kind) {
@@ -241,19 +250,20 @@ final class DaemonCore {
     }
   }
 
-  private func writeStatus(_ pending: Int, isBusy: Bool) {
+  private func writeStatus(isBusy: Bool) {
     let now = ProcessInfo.processInfo.systemUptime
-    let isIdle = !isBusy && offers.isEmpty && refusals.isEmpty
+    let isIdle = !isBusy && offers.isEmpty && notices.isEmpty
     guard isIdle != wasIdle || now - statusWritten > 0.5 else { return }
     statusWritten = now
     wasIdle = isIdle
     for pipeline in pipelines {
       pipeline.timings.noteWaiting(pipeline.received + offers.count(volume: pipeline.name))
     }
+    let pending = reports.values.reduce(0) { $0 + $1.pending }
     let status = DaemonStatus(
       pid: getpid(), startedAt: startedAt, writtenAt: Date(), state: alarms.alarms.isEmpty ? "running" : "alarm",
       isIdle: isIdle, waitingFiles: pending + offers.count, setAside: setAside, alarms: alarms.alarms,
-      volumes: pipelines.map(\.status))
+      volumes: pipelines.map { self.status($0) })
     do { try status.write(to: configuration.stateDirectory) } catch {
       log.warning("status.json in \(configuration.stateDirectory) cannot be written: \(error.localizedDescription)")
     }
