@@ -23,12 +23,24 @@ final class DatabaseSession {
   /// For libpq.
   var conninfo: String { cluster?.conninfo ?? url ?? "" }
 
-  /// Connects, starting the private cluster if it does not run, and brings the schema up to date.
+  /// Connects, starting the private cluster if it does not run, and brings the schema up to date. What follows is done with
+  /// the rights of `fgnet_daemon`, where that role is there: no change of the schema.
   func open() throws(DatabaseError) -> Record {
     try cluster?.start()
     let connection = try Connection(conninfo)
-    try Migrator.embedded.migrate(connection)
+    try prepare(connection, makesRoles: cluster != nil)
+    try Access.workAsDaemon(connection)
     return Record(connection)
+  }
+
+  /// Brings the schema and the roles' rights in it up to date.
+  /// - Returns: names of the steps of the schema that were applied.
+  @discardableResult
+  func prepare(_ connection: Connection, makesRoles: Bool) throws(DatabaseError) -> [String] {
+    let applied = try Migrator.embedded.migrate(connection)
+    if makesRoles, try Access.state(connection) == .ownerOnly { try Access.makeRoles(connection) }
+    try Access.grant(connection, always: !applied.isEmpty)
+    return applied
   }
 
   /// Stops the private cluster if that is this session's to do.
