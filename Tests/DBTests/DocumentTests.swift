@@ -39,7 +39,7 @@ import Testing
     return blocks.joined().components(separatedBy: ";\n").filter { !$0.allSatisfy(\.isWhitespace) }
   }
 
-  @Test(arguments: [("docs/data-model.md", 22), ("README.md", 3)])
+  @Test(arguments: [("docs/data-model.md", 22), ("README.md", 4)])
   func everyExampleGivesRows(document: String, count: Int) throws {
     let examples = try statements(document)
     #expect(examples.count == count)

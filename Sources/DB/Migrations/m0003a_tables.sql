@@ -124,13 +124,13 @@ comment on column alarm.text is 'What happened, in a sentence.';
 comment on column alarm.raised_at is 'When it was raised.';
 comment on column alarm.ended_at is 'When it was over; null while it stands.';
 
--- Look-ups of the past go by segment, in the order of the events.
+-- Look-ups of the past go by segment, in the order of the events; of people also without the volume.
 drop index lineage_event_segment;
 drop index lineage_event_other;
-create index lineage_event_segment on lineage_event (volume_id, segment_id, lineage_id);
-create index lineage_event_other on lineage_event (volume_id, other_segment_id, lineage_id)
+create index lineage_event_segment on lineage_event (segment_id, volume_id, lineage_id);
+create index lineage_event_other on lineage_event (other_segment_id, volume_id, lineage_id)
   where other_segment_id is not null;
-create index lineage_event_named on lineage_event (volume_id, segment_id, lineage_id) where event in ('born', 'revised');
+create index lineage_event_named on lineage_event (segment_id, volume_id, lineage_id) where event in ('born', 'revised');
 create index fragment_history_segment on fragment_history (volume_id, segment_id);
 
 -- Sections segmented before this step. Their label tiles come from the section files: the daemon adds them.

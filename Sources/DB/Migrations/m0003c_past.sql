@@ -74,7 +74,7 @@ $$;
 comment on function root_as_of is 'The segment that a segment was part of after an operation: itself, if nothing had taken it in.';
 
 create function parts_as_of(volume_number integer, segment bigint, as_of bigint) returns table (segment_id bigint)
-language sql stable set search_path to fgnet, pg_temp as $$
+language sql stable set search_path to fgnet, pg_temp set jit to off as $$
   with recursive part (segment_id) as (
     select $2 where root_as_of($1, $2, $3) = $2
     union
@@ -98,13 +98,17 @@ create function fragments_as_of(volume_number integer, as_of bigint default null
   first_z integer default null, last_z integer default null)
 returns table (fragment_id bigint, segment_id bigint, z integer, label integer, area_px bigint, min_y integer,
   min_x integer, max_y integer, max_x integer, centroid_y double precision, centroid_x double precision, final boolean)
-language plpgsql stable rows 10000 set search_path to fgnet, pg_temp as $$
+language plpgsql stable set search_path to fgnet, pg_temp set jit to off as $$
 #variable_conflict use_column
 begin
+  -- `offset 0`: one look-up for each name of the segment, never a walk over all fragments.
   if $2 is null and $3 is not null then
     return query select f.fragment_id, s.live_id, f.z, f.label, f.area_px, f.min_y, f.min_x, f.max_y, f.max_x,
       f.centroid_y, f.centroid_x, f.state = 'final'
-    from segment s join fragment f on f.volume_id = s.volume_id and f.segment_id = s.segment_id
+    from segment s
+    cross join lateral (
+      select * from fragment f where f.volume_id = $1 and f.segment_id = s.segment_id offset 0
+    ) f
     where s.volume_id = $1 and s.live_id = $3
       and ($4 is null or f.z >= $4) and ($5 is null or f.z <= $5);
   elsif $2 is null then
@@ -117,12 +121,18 @@ begin
     with part as materialized (select p.segment_id from parts_as_of($1, $3, $2) p)
     select f.fragment_id, $3, f.z, f.label, f.area_px, f.min_y, f.min_x, f.max_y, f.max_x, f.centroid_y, f.centroid_x,
       true
-    from part p join fragment f on f.volume_id = $1 and f.segment_id = p.segment_id
+    from part p
+    cross join lateral (
+      select * from fragment f where f.volume_id = $1 and f.segment_id = p.segment_id offset 0
+    ) f
     where f.state = 'final' and f.operation_id <= $2 and ($4 is null or f.z >= $4) and ($5 is null or f.z <= $5)
     union all
     select h.fragment_id, $3, h.z, h.label, h.area_px, h.min_y, h.min_x, h.max_y, h.max_x, h.centroid_y, h.centroid_x,
       true
-    from part p join fragment_history h on h.volume_id = $1 and h.segment_id = p.segment_id
+    from part p
+    cross join lateral (
+      select * from fragment_history h where h.volume_id = $1 and h.segment_id = p.segment_id offset 0
+    ) h
     where h.operation_id <= $2 and h.until_operation_id > $2 and ($4 is null or h.z >= $4) and ($5 is null or h.z <= $5);
   elsif $4 is null and $5 is null then
     -- Of a whole volume: all events once. Otherwise each segment's own.
@@ -159,28 +169,6 @@ begin
   end if;
 end $$;
 comment on function fragments_as_of is 'Fragments with their segments after an operation, of one segment and some sections only if they are given.';
-
-create function edges_as_of(volume_number integer, fragments bigint[], as_of bigint default null)
-returns table (fragment_a bigint, fragment_b bigint, contact_area_px integer, mean_affinity real, score real,
-  accepted boolean)
-language sql stable rows 1000 set search_path to fgnet, pg_temp as $$
-  select e.fragment_a, e.fragment_b, e.contact_area_px, e.mean_affinity, e.score, e.accepted
-  from unnest($2) u (id) join region_edge e on e.volume_id = $1 and e.fragment_a = u.id
-  where $3 is null or e.operation_id <= $3
-  union
-  select e.fragment_a, e.fragment_b, e.contact_area_px, e.mean_affinity, e.score, e.accepted
-  from unnest($2) u (id) join region_edge e on e.volume_id = $1 and e.fragment_b = u.id
-  where $3 is null or e.operation_id <= $3
-  union
-  select h.fragment_a, h.fragment_b, h.contact_area_px, h.mean_affinity, h.score, h.accepted
-  from unnest($2) u (id) join region_edge_history h on h.volume_id = $1 and h.fragment_a = u.id
-  where h.operation_id <= $3 and h.until_operation_id > $3
-  union
-  select h.fragment_a, h.fragment_b, h.contact_area_px, h.mean_affinity, h.score, h.accepted
-  from unnest($2) u (id) join region_edge_history h on h.volume_id = $1 and h.fragment_b = u.id
-  where h.operation_id <= $3 and h.until_operation_id > $3
-$$;
-comment on function edges_as_of is 'Edges of the region graph that end in some fragments, after an operation. Those of revisions before schema step 3 were not kept.';
 
 create function segmentation_as_of(volume_number integer, z integer, as_of bigint default null)
 returns setof section_segmentation

@@ -47,7 +47,7 @@ comment on function segment_at is 'The segment at a voxel, exactly. Null where t
 create function segments_in(volume text, min_z integer, min_y integer, min_x integer, max_z integer, max_y integer,
   max_x integer, as_of bigint default null)
 returns table (segment_id bigint, voxels bigint, first_z integer, last_z integer)
-language plpgsql stable set search_path to fgnet, pg_temp as $$
+language plpgsql stable set search_path to fgnet, pg_temp set jit to off as $$
 #variable_conflict use_column
 declare
   number integer := volume_number($1);
@@ -91,22 +91,32 @@ comment on function segments_in is 'The segments that have voxels in a box, and 
 create function neighbours(volume text, segment bigint, as_of bigint default null)
 returns table (segment_id bigint, contact_area_px bigint, contacts integer, mean_affinity double precision,
   best_score real)
-language plpgsql stable set search_path to fgnet, pg_temp as $$
+language plpgsql stable set search_path to fgnet, pg_temp set jit to off as $$
 #variable_conflict use_column
 declare
   number integer := volume_number($1);
-  members bigint[] := (select array_agg(f.fragment_id) from fragments_as_of(number, $3, $2) f);
 begin
   return query
   with member as materialized (
-    select unnest(members) as fragment_id
+    select f.fragment_id from fragments_as_of(number, $3, $2) f
+  ), edge as (
+    select e.fragment_b as outside, e.contact_area_px, e.mean_affinity, e.score from member m
+    cross join lateral (
+      select * from region_edge e where e.volume_id = number and e.fragment_a = m.fragment_id offset 0
+    ) e where $3 is null or e.operation_id <= $3
+    union all
+    select e.fragment_a, e.contact_area_px, e.mean_affinity, e.score from member m
+    cross join lateral (
+      select * from region_edge e where e.volume_id = number and e.fragment_b = m.fragment_id offset 0
+    ) e where $3 is null or e.operation_id <= $3
+    union all
+    select case when h.fragment_a = m.fragment_id then h.fragment_b else h.fragment_a end, h.contact_area_px,
+      h.mean_affinity, h.score
+    from member m
+    join region_edge_history h on h.volume_id = number and m.fragment_id in (h.fragment_a, h.fragment_b)
+    where $3 is not null and h.operation_id <= $3 and h.until_operation_id > $3
   ), contact as materialized (
-    select case when m.fragment_id is null then e.fragment_a else e.fragment_b end as outside, e.contact_area_px,
-      e.mean_affinity, e.score
-    from edges_as_of(number, members, $3) e
-    left join member m on m.fragment_id = e.fragment_a
-    left join member n on n.fragment_id = e.fragment_b
-    where m.fragment_id is null or n.fragment_id is null
+    select e.* from edge e where not exists (select from member m where m.fragment_id = e.outside)
   ), placed as (
     select c.*, case when $3 is null then (select s.live_id from fragment f
         join segment s on s.volume_id = f.volume_id and s.segment_id = f.segment_id

@@ -4,7 +4,7 @@ create function segments_as_of(volume text, as_of bigint, segment bigint default
 returns table (segment_id bigint, size_voxels bigint, volume_um3 double precision, first_z integer,
   last_z integer, sections integer, fragments integer, min_y integer, min_x integer, max_y integer, max_x integer,
   centroid_z double precision, centroid_y double precision, centroid_x double precision)
-language plpgsql stable set search_path to fgnet, pg_temp as $$
+language plpgsql stable set search_path to fgnet, pg_temp set jit to off as $$
 #variable_conflict use_column
 declare
   number integer := volume_number($1);
@@ -22,7 +22,7 @@ comment on function segments_as_of is 'The view segments as it was after an oper
 create function segment_sections_as_of(volume text, as_of bigint, segment bigint default null)
 returns table (segment_id bigint, z integer, area_px bigint, fragments integer, min_y integer,
   min_x integer, max_y integer, max_x integer, centroid_y double precision, centroid_x double precision, outline text)
-language plpgsql stable set search_path to fgnet, pg_temp as $$
+language plpgsql stable set search_path to fgnet, pg_temp set jit to off as $$
 #variable_conflict use_column
 declare
   number integer := volume_number($1);
@@ -40,7 +40,7 @@ comment on function segment_sections_as_of is 'The view segment_sections as it w
 create function sections_as_of(volume text, as_of bigint)
 returns table (z integer, revision integer, state text, segmented_at timestamptz, fragments integer,
   source_path text, content_sha256 text, signature text, run_id bigint, operation_id bigint, section_id bigint)
-language plpgsql stable set search_path to fgnet, pg_temp as $$
+language plpgsql stable set search_path to fgnet, pg_temp set jit to off as $$
 #variable_conflict use_column
 declare
   number integer := volume_number($1);
@@ -58,7 +58,7 @@ end $$;
 comment on function sections_as_of is 'The sections that were final after an operation, in the revision they then had.';
 
 create function lineage_as_of(volume text, as_of bigint) returns setof lineage
-language plpgsql stable set search_path to fgnet, pg_temp as $$
+language plpgsql stable set search_path to fgnet, pg_temp set jit to off as $$
 #variable_conflict use_column
 begin
   perform volume_number($1);
@@ -69,7 +69,7 @@ comment on function lineage_as_of is 'The view lineage as it was after an operat
 create function ancestors(volume text, segment bigint, as_of bigint default null)
 returns table (segment_id bigint, became bigint, event text, z integer, at timestamptz, operation_id bigint,
   lineage_id bigint)
-language plpgsql stable set search_path to fgnet, pg_temp as $$
+language plpgsql stable set search_path to fgnet, pg_temp set jit to off as $$
 #variable_conflict use_column
 declare
   number integer := volume_number($1);
@@ -98,7 +98,7 @@ comment on function ancestors is 'What a segment came from: every segment of whi
 create function descendants(volume text, segment bigint, as_of bigint default null)
 returns table (segment_id bigint, came_from bigint, event text, z integer, at timestamptz, operation_id bigint,
   lineage_id bigint)
-language plpgsql stable set search_path to fgnet, pg_temp as $$
+language plpgsql stable set search_path to fgnet, pg_temp set jit to off as $$
 #variable_conflict use_column
 declare
   number integer := volume_number($1);
@@ -124,8 +124,11 @@ begin
 end $$;
 comment on function descendants is 'What became of a segment: every segment that holds, or has held, a part of it, with the event by which it came there; earliest first.';
 
-create function history(volume text, segment bigint, as_of bigint default null) returns setof lineage
-language plpgsql stable set search_path to fgnet, pg_temp as $$
+create function history(volume text, segment bigint, as_of bigint default null)
+returns table (event text, segment_id bigint, other_segment_id bigint, z integer, cause_fragment_a bigint,
+  cause_fragment_b bigint, score real, at timestamptz, operation text, actor text, run_id bigint, operation_id bigint,
+  lineage_id bigint)
+language plpgsql stable set search_path to fgnet, pg_temp set jit to off as $$
 #variable_conflict use_column
 declare
   number integer := volume_number($1);
@@ -136,36 +139,26 @@ begin
     union all
     select a.segment_id, max(a.lineage_id) from ancestors($1, $2, $3) a where a.segment_id <> $2 group by a.segment_id
   ), told as (
-    select l.lineage_id from part p join lineage_event l on l.volume_id = number and l.segment_id = p.segment_id
-    where l.lineage_id <= p.lineage_id and ($3 is null or l.operation_id <= $3)
+    select l.* from part p
+    cross join lateral (
+      select * from lineage_event l where l.volume_id = number and l.segment_id = p.segment_id offset 0
+    ) l where l.lineage_id <= p.lineage_id and ($3 is null or l.operation_id <= $3)
     union
-    select l.lineage_id from part p join lineage_event l on l.volume_id = number and l.other_segment_id = p.segment_id
-    where l.lineage_id <= p.lineage_id and ($3 is null or l.operation_id <= $3)
+    select l.* from part p
+    cross join lateral (
+      select * from lineage_event l where l.volume_id = number and l.other_segment_id = p.segment_id offset 0
+    ) l where l.lineage_id <= p.lineage_id and ($3 is null or l.operation_id <= $3)
   )
-  select l.* from told t join lineage l on l.lineage_id = t.lineage_id order by l.lineage_id;
+  select t.event, t.segment_id, t.other_segment_id, t.z, t.cause_fragment_a, t.cause_fragment_b, t.score, o.at, o.kind,
+    o.actor, o.run_id, t.operation_id, t.lineage_id
+  from told t join operation o on o.operation_id = t.operation_id order by t.lineage_id;
 end $$;
-comment on function history is 'Everything that happened to a segment and, before they became part of it, to its ancestors; rows of the view lineage in their order.';
-
-create function was_live(volume_number integer, segment bigint, as_of bigint) returns boolean
-language sql stable set search_path to fgnet, pg_temp as $$
-  select coalesce((
-    select e.live from (
-      (select l.lineage_id, l.event = 'born' or l.other_segment_id is not null as live from lineage_event l
-        where l.volume_id = $1 and l.segment_id = $2 and l.event in ('born', 'revised') and l.operation_id <= $3
-        order by l.lineage_id desc limit 1)
-      union all
-      (select l.lineage_id, l.event = 'split' from lineage_event l
-        where l.volume_id = $1 and l.other_segment_id = $2 and l.event in ('split', 'merged', 'revised')
-          and l.other_segment_id <> l.segment_id and l.operation_id <= $3
-        order by l.lineage_id desc limit 1)
-    ) e order by e.lineage_id desc limit 1), false)
-$$;
-comment on function was_live is 'Whether there was a segment of this name, with final fragments, after an operation.';
+comment on function history is 'Everything that happened to a segment and, before they became part of it, to its ancestors, in order. Columns as in the view lineage.';
 
 create function changes_since(operation bigint, volume text default null)
 returns table (segment_id bigint, change text, now_segment_id bigint, events integer, first_z integer, last_z integer,
   last_operation_id bigint)
-language plpgsql stable set search_path to fgnet, pg_temp as $$
+language plpgsql stable set search_path to fgnet, pg_temp set jit to off as $$
 #variable_conflict use_column
 declare
   number integer := case when $2 is not null then volume_number($2) end;
@@ -189,8 +182,22 @@ begin
       max(t.operation_id) as last_operation_id
     from touched t group by t.segment_id
   ), judged as (
-    select s.*, was_live(number, s.segment_id, $1) as then_live, g.state = 'live' as now_live, g.successor_id
+    -- Live then: the last thing that had happened to the name was its birth, its new content, or a split that made it.
+    select s.*, coalesce(l.live, false) as then_live, g.state = 'live' as now_live, g.successor_id
     from summed s join segment g on g.volume_id = number and g.segment_id = s.segment_id
+    left join lateral (
+      select e.live from (
+        (select l.lineage_id, l.event = 'born' or l.other_segment_id is not null as live from lineage_event l
+          where l.volume_id = number and l.segment_id = s.segment_id and l.event in ('born', 'revised')
+            and l.operation_id <= $1
+          order by l.lineage_id desc limit 1)
+        union all
+        (select l.lineage_id, l.event = 'split' from lineage_event l
+          where l.volume_id = number and l.other_segment_id = s.segment_id and l.event in ('split', 'merged', 'revised')
+            and l.other_segment_id <> l.segment_id and l.operation_id <= $1
+          order by l.lineage_id desc limit 1)
+      ) e order by e.lineage_id desc limit 1
+    ) l on true
   )
   select j.segment_id,
     case when j.now_live and j.then_live then 'changed' when j.now_live then 'appeared' else 'retired' end,

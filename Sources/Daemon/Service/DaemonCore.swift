@@ -55,7 +55,7 @@ final class DaemonCore {
     self.inbox = inbox
     self.log = log
     try Self.prepare(stateDirectory: configuration.stateDirectory)
-    session = DatabaseSession(configuration, ownsCluster: true)
+    session = DatabaseSession(configuration, isDaemon: true)
   }
 
   // MARK: Opening
