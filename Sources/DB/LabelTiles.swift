@@ -1,7 +1,8 @@
 /// The fragment of each pixel of a section, in tiles, as the table `label_tile` holds them.
 ///
-/// A tile's runs of equal labels, numbers big-endian: for each row, how many runs there are up to its end (3 bytes); for
-/// each run, its last column in the tile (1 byte); for each run, its label (3 bytes; 0 for no fragment).
+/// A tile's runs of equal labels in raster order, numbers big-endian: for each run its label (3 bytes; 0 for no fragment),
+/// then for each run its last column in the tile (1 byte), then for each row how many runs there are up to its end
+/// (3 bytes). The labels come first because they repeat soonest: PostgreSQL gives up compressing what does not begin so.
 public struct LabelTiles: Sendable, Equatable {
   /// Rows and columns of a tile, but for those at the lower and right ends.
   public static let side = 256
@@ -49,10 +50,9 @@ public struct LabelTiles: Sendable, Equatable {
   private static func runs(
     _ labels: UnsafeBufferPointer<UInt32>, width: Int, rows: Range<Int>, columns: Range<Int>
   ) -> [UInt8] {
-    var bytes: [UInt8] = []
-    var ends: [UInt8] = []
     var values: [UInt8] = []
-    bytes.reserveCapacity(16 * rows.count)
+    var ends: [UInt8] = []
+    var counts: [UInt8] = []
     func append(_ number: Int, to list: inout [UInt8]) {
       precondition(number < 1 << 24, "\(number) is no label")
       list.append(UInt8(truncatingIfNeeded: number >> 16))
@@ -68,8 +68,8 @@ public struct LabelTiles: Sendable, Equatable {
         ends.append(UInt8(truncatingIfNeeded: x - 1 - columns.lowerBound))
         append(Int(label), to: &values)
       }
-      append(ends.count, to: &bytes)
+      append(ends.count, to: &counts)
     }
-    return bytes + ends + values
+    return values + ends + counts
   }
 }

@@ -74,7 +74,7 @@ comment on column label_tile.operation_id is 'Operation that wrote it; section_s
 comment on column label_tile.min_y is 'First row of the tile.';
 comment on column label_tile.min_x is 'First column of the tile.';
 comment on column label_tile.height_px is 'Rows of the tile: 256, or fewer at the section''s lower end.';
-comment on column label_tile.runs is 'Big-endian. For each row of the tile, the number of runs up to its end (3 bytes); for each run, its last column in the tile (1 byte); for each run, its label (3 bytes), 0 for no fragment.';
+comment on column label_tile.runs is 'Numbers big-endian, runs in raster order: for each run its label (3 bytes; 0 for no fragment), then for each run its last column in the tile (1 byte), then for each row of the tile the number of runs up to its end (3 bytes).';
 
 create table region_edge_history (
   volume_id integer not null,

@@ -8,16 +8,18 @@ create function label_in_tile(runs bytea, height_px integer, y integer, x intege
 language plpgsql immutable strict parallel safe set search_path to fgnet, pg_temp as $$
 declare
   plain bytea := runs || ''::bytea;
-  ends integer := 3 * height_px;
-  low integer := case when y = 0 then 0 else uint24(plain, 3 * y - 3) end;
-  high integer := uint24(plain, 3 * y) - 1;
+  total integer := (octet_length(plain) - 3 * height_px) / 4;
+  ends integer := 3 * total;
+  counts integer := 4 * total;
+  low integer := case when y = 0 then 0 else uint24(plain, counts + 3 * y - 3) end;
+  high integer := uint24(plain, counts + 3 * y) - 1;
   middle integer;
 begin
   while low < high loop
     middle := (low + high) / 2;
     if get_byte(plain, ends + middle) < x then low := middle + 1; else high := middle; end if;
   end loop;
-  return uint24(plain, ends + uint24(plain, ends - 3) + 3 * low);
+  return uint24(plain, 3 * low);
 end $$;
 comment on function label_in_tile is 'Label of a pixel, given its row and column in the tile.';
 
@@ -27,19 +29,20 @@ returns table (y integer, first_x integer, end_x integer, label integer)
 language plpgsql immutable strict parallel safe rows 2000 set search_path to fgnet, pg_temp as $$
 declare
   plain bytea := runs || ''::bytea;
-  ends integer := 3 * height_px;
-  labels integer := ends + uint24(plain, ends - 3);
-  run integer := case when from_y <= 0 then 0 else uint24(plain, 3 * from_y - 3) end;
+  total integer := (octet_length(plain) - 3 * height_px) / 4;
+  ends integer := 3 * total;
+  counts integer := 4 * total;
+  run integer := case when from_y <= 0 then 0 else uint24(plain, counts + 3 * from_y - 3) end;
   behind integer;
 begin
   for row in greatest(from_y, 0)..least(to_y, height_px) - 1 loop
-    behind := uint24(plain, 3 * row);
+    behind := uint24(plain, counts + 3 * row);
     y := row;
     end_x := 0;
     while run < behind loop
       first_x := end_x;
       end_x := get_byte(plain, ends + run) + 1;
-      label := uint24(plain, labels + 3 * run);
+      label := uint24(plain, 3 * run);
       return next;
       run := run + 1;
     end loop;
