@@ -1,3 +1,4 @@
+import DB
 import Domain
 import Foundation
 import Logging
@@ -62,6 +63,7 @@ final class SectionWork: @unchecked Sendable {
     var bitDepth: Int
     var mean: Double
     var deviation: Double
+    var quality: SectionQuality
     /// As the file states it.
     var pixelSize: PixelSize?
   }
@@ -80,9 +82,13 @@ final class SectionWork: @unchecked Sendable {
       }
       if known != sha { try keep(image, z: file.z, sha256: sha, path: file.path) }
       let statistics = image.statistics()
+      let quality = image.quality()
       return TakenIn(
         sha256: sha, height: image.pixels.height, width: image.pixels.width, bitDepth: image.bitDepth,
-        mean: statistics.mean, deviation: statistics.std, pixelSize: image.pixelSize)
+        mean: statistics.mean, deviation: statistics.std,
+        quality: SectionQuality(
+          darkFraction: quality.dark, brightFraction: quality.bright, sharpness: quality.sharpness),
+        pixelSize: image.pixelSize)
     }
   }
 

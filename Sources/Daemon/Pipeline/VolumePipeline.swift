@@ -30,6 +30,8 @@ final class VolumePipeline {
   var underWayBySize: (size: PlaneWindow, count: Int)?
   /// Products under way, in the order they were wanted.
   var making: [Making] = []
+  /// Sections whose label tiles an earlier version did not write to the database, highest first.
+  var unfilled: [UnfilledSection] = []
   private var missingCount = 0
   private var wroteVolumeAt: Int64?
   /// When a hole was first seen, by monotonic seconds.
@@ -83,6 +85,10 @@ final class VolumePipeline {
     plan.finish(at: volume.lastZ)
     for row in all where row.state == .final { plan.noteCommitted(row.z, content: row.signature ?? "") }
     missingCount = all.count { $0.state == .missing }
+    unfilled = try record.unfilledSections(volume.id).reversed()
+    if !unfilled.isEmpty {
+      log.info("\(name): the label tiles of \(unfilled.count) sections are yet to be written to the database")
+    }
   }
 
   /// Takes over what an operator changed in the database: missing sections, the volume's end.
@@ -116,7 +122,7 @@ final class VolumePipeline {
       try record.receive(
         volume: volume.id, z: file.z, sha256: taken.sha256, path: file.path, size: file.size, mtimeNs: file.mtimeNs,
         height: taken.height, width: taken.width, bitDepth: taken.bitDepth, meanIntensity: taken.mean,
-        stdIntensity: taken.deviation,
+        stdIntensity: taken.deviation, quality: taken.quality,
         facts: FileFacts(
           plane: file.plane, planes: file.planes, pixelSize: taken.pixelSize.map { ($0.y, $0.x) }, warning: warning),
         run: runID)
@@ -197,7 +203,8 @@ final class VolumePipeline {
     }
     if hasCollected { return .worked }
     if !making.isEmpty { return .waiting }
-    return group.isEmpty && showsTail ? try showNextProvisional() : .idle
+    let shown = group.isEmpty && showsTail ? try showNextProvisional() : .idle
+    return shown == .idle && group.isEmpty ? try fillNext() : shown
   }
 
   /// Whether all present sections have final rows.

@@ -30,6 +30,8 @@ final class DaemonCore {
   /// Paths of files that are set aside now.
   var openQuarantine: Set<String> = []
   private(set) var alarms = AlarmBoard()
+  /// What the database was not told of them yet.
+  private var untold: [AlarmNote] = []
   private let startedAt = Date()
   private var statusWritten = 0.0
   private var wasIdle = false
@@ -60,7 +62,7 @@ final class DaemonCore {
     self.inbox = inbox
     self.log = log
     try Self.prepare(stateDirectory: configuration.stateDirectory)
-    session = DatabaseSession(configuration, ownsCluster: true)
+    session = DatabaseSession(configuration, isDaemon: true)
   }
 
   // MARK: Opening
@@ -70,9 +72,13 @@ final class DaemonCore {
     let maker = StageMaker(configuration)
     try openPipelines(record, maker, maker.make())
     openQuarantine = Set(try record.openQuarantine().map(\.file.path))
+    if untold.isEmpty { try record.endAlarms(source: source) }
     // Not before: a record whose pipelines could not be set up is opened again.
     self.record = record
   }
+
+  /// This daemon, in the table of alarms.
+  private var source: String { ProcessInfo.processInfo.hostName + ":" + configuration.stateDirectory }
 
   func openPipelines(_ record: Record, _ maker: StageMaker, _ sets: [StageSet]) throws {
     if configuration.threads > 0 { OpenBLAS.useThreads(configuration.threads) }
@@ -156,6 +162,7 @@ final class DaemonCore {
         try survive(error)
       }
       if watchdog.isToBeFed(executor?.signs ?? [:], isWaiting: progress == .waiting) { manager.notify("WATCHDOG=1") }
+      tellAlarms()
       writeStatus(isBusy: progress != .idle)
       onProgress?()
     }
@@ -243,10 +250,30 @@ final class DaemonCore {
 
   /// Raises, changes or (with nil) clears the alarm of a kind; each change is one line in the log.
   func note(_ kind: String, _ text: String?) {
+    let since = alarms.alarms.first { $0.kind == kind }?.since ?? Date()
     if let text {
-      if alarms.raise(kind, text) { log.error("alarm \(kind): \(text)") }
-    } else if alarms.clear(kind) {
+      guard alarms.raise(kind, text) else { return }
+      log.error("alarm \(kind): \(text)")
+      untold.append(AlarmNote(kind: kind, text: text, raisedAt: since.timeIntervalSince1970))
+    } else if let last = alarms.alarms.first(where: { $0.kind == kind })?.text, alarms.clear(kind) {
       log.notice("alarm \(kind) is over")
+      untold.append(
+        AlarmNote(
+          kind: kind, text: last, raisedAt: since.timeIntervalSince1970, endedAt: Date().timeIntervalSince1970))
+    }
+    // Of a long time without a database the latest is worth telling.
+    if untold.count > 100 { untold.removeFirst(untold.count - 100) }
+  }
+
+  /// Tells the database, and so whoever listens, of the alarms that were raised and ended. Its own faults show elsewhere.
+  private func tellAlarms() {
+    guard let record, record.connection.isConnected else { return }
+    while let first = untold.first {
+      do { try record.note(first, source: source) } catch {
+        if !error.isTransient { untold.removeAll() }
+        return
+      }
+      untold.removeFirst()
     }
   }
 
