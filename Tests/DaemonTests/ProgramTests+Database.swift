@@ -10,7 +10,9 @@ extension ProgramTests {
     let cluster = EmbeddedCluster(directory: bench.folder + "/lab")
     defer { try? cluster.stop() }
     let place = try cluster.start()
-    try Connection(place).script("create role lab_owner login; create database lab owner lab_owner")
+    let superuser = try Connection(place)
+    try superuser.script("create role lab_owner login")
+    try superuser.script("create database lab owner lab_owner")
     let lab = place.replacingOccurrences(of: "dbname=fgnet", with: "dbname=lab")
     let file = try configurationFile(bench)
     let owner = lab.replacingOccurrences(of: "user=fgnet", with: "user=lab_owner")
@@ -18,7 +20,7 @@ extension ProgramTests {
     #expect(done.status == 0 && done.output.contains("schema steps applied: initial"), "\(done.output)\(done.errors)")
     #expect(done.output.contains("fgnetd init-database --print-roles"), "\(done.output)")
     let roles = try run("init-database", "--print-roles").output
-    try Connection(place).script(roles)
+    try superuser.script(roles)
     done = try run("init-database", "--config", file, "--url", owner)
     #expect(done.output.contains("up to date") && done.output.contains("rows are guarded"), "\(done.output)")
     done = try run("init-database", "--config", file)

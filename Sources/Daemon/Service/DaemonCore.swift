@@ -155,14 +155,15 @@ final class DaemonCore {
           pause.succeeded()
           for kind in ["database", "disk", "stage"] { note(kind, nil) }
         }
+        tellAlarms()
         if progress == .idle, offers.isEmpty, try isDone() { return }
       } catch {
         progress = .idle
         pause.failed()
         try survive(error)
+        tellAlarms()
       }
       if watchdog.isToBeFed(executor?.signs ?? [:], isWaiting: progress == .waiting) { manager.notify("WATCHDOG=1") }
-      tellAlarms()
       writeStatus(isBusy: progress != .idle)
       onProgress?()
     }
