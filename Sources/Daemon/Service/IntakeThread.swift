@@ -1,3 +1,4 @@
+import CLinux
 import DB
 import Domain
 import Foundation
@@ -61,10 +62,10 @@ final class IntakeThread: @unchecked Sendable {
 
   func start() {
     let thread = Thread { [self] in
+      clinux_name_thread("folders")
       loop()
       finished.signal()
     }
-    thread.name = "intake"
     thread.start()
   }
 
