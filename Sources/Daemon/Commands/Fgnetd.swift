@@ -14,7 +14,7 @@ public struct Fgnetd: ParsableCommand {
       RunCommand.self, IngestCommand.self, StatusCommand.self, InspectCommand.self, CheckConfigCommand.self,
       FinishCommand.self,
       DeclareMissingCommand.self, WaitCommand.self, SQLCommand.self, ExportCommand.self, EvaluateCommand.self,
-      TuneCommand.self, RenderCommand.self,
+      TuneCommand.self, RenderCommand.self, VerifyCommand.self,
       SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}
@@ -32,6 +32,8 @@ public struct Fgnetd: ParsableCommand {
       fail(error.description, .configuration)
     } catch let error as VolumeError {
       fail(error.description, .badData)
+    } catch let error as DatabaseError where error.isOfSchema {
+      fail(error.description, .configuration)
     } catch let error as DatabaseError {
       fail(error.description, .unavailable)
     } catch let error as StageError {
