@@ -8,7 +8,7 @@ import Testing
 /// A database that goes away, is cut off, locked, read-only or full of another's rows: work waits and goes on, and rows and
 /// lineage are those of an undisturbed run.
 @Suite(.serialized) struct DatabaseFaultTests {
-  static let zs = OverlapTests.zs
+  static let zs = Array(SectionNumber(0)..<6)
 
   /// A bench whose database is a server of its own, as a lab has one.
   final class Laboratory {
@@ -18,7 +18,7 @@ import Testing
     let conninfo: String
 
     init() throws {
-      bench = try Bench(size: 128)
+      bench = try Bench(size: 96)
       var options = EmbeddedCluster.Options()
       options.settings = ["fsync": "off", "synchronous_commit": "off", "shared_buffers": "16MB"]
       server = EmbeddedCluster(directory: bench.folder + "/server", options: options)
@@ -30,7 +30,7 @@ import Testing
 
     func script(_ sql: String) throws { try Connection(conninfo).script(sql) }
 
-    /// Segments the sections, shown only when final, with something done before the network's call `call` (from 3 on, the volume is finished); each alarm goes to
+    /// Segments the sections, shown only when final, with something done before the network's call `call` (from 1 on, the volume is finished); each alarm goes to
     /// `onAlarm` while it stands.
     /// - Returns: the alarms' texts.
     func run(before call: Int, _ fault: @escaping () throws -> Void, onAlarm: @escaping (String) throws -> Void) throws
@@ -121,7 +121,7 @@ import Testing
   }
 
   @Test func thePrivateServerIsStartedAgainWhenItIsKilled() throws {
-    let bench = try Bench(size: 128)
+    let bench = try Bench(size: 96)
     let networks = OverlapTests.Count()
     let lock = bench.configuration.stateDirectory + "/postgres/data/postmaster.pid"
     var alarms: Set<String> = []

@@ -203,9 +203,14 @@ def main():
         return 64
     if os.environ.get(INSIDE) != "1":
         # The mounts are seen by what is started here, and go with it.
-        user = [] if os.geteuid() == 0 else ["--user", "--map-current-user", "--keep-caps"]
         os.environ[INSIDE] = "1"
-        os.execvp("unshare", ["unshare", *user, "--mount", sys.executable, *sys.argv])
+        for user in ([], ["--user", "--map-current-user", "--keep-caps"]):
+            line = ["unshare", *user, "--mount"]
+            if subprocess.run([*line, "true"], capture_output=True).returncode == 0:
+                os.execvp("unshare", [*line, sys.executable, *sys.argv])
+        print("FAILED: file systems can be mounted neither as this user nor in a name space of its own; run it as root, or allow "
+              "user name spaces", file=sys.stderr)
+        return 1
     return run(sys.argv[1])
 
 

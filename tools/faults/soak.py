@@ -23,8 +23,9 @@ from pathlib import Path
 
 from bench import Bench, Failure, end, wait_until
 
-# A process is looked at for growth once it has taken in so many sections.
-WARM = 40
+# A process is looked at for growth once so many sections have become final in it (what a window of decisions looks at is kept
+# in memory, and fills up first), and over at least as many more.
+WARM = 80
 
 
 class Supervisor:
@@ -162,7 +163,7 @@ def growth(samples):
     lines, faults = [], []
     for start in sorted({sample[0] for sample in samples}):
         own = [sample for sample in samples if sample[0] == start and sample[1] >= WARM]
-        if len(own) < 40:
+        if len(own) < 40 or own[-1][1] < 2 * WARM:
             continue
         quarter = len(own) // 4
         early, late = own[:quarter], own[-quarter:]
@@ -203,9 +204,9 @@ def soak(options, here):
             microscope.write(z)
             # A third of the sections goes through one process, so that growth can be seen.
             fault = 1 if calm_from <= z < calm_to else draw.random()
-            if fault < 0.02:
+            if fault < 0.04:
                 supervisor.kill()
-            elif fault < 0.03 and bench.server():
+            elif fault < 0.06 and bench.server():
                 kind, how = ("stopped", signal.SIGINT) if draw.random() < 0.5 else ("killed", signal.SIGKILL)
                 servers[kind] += 1
                 os.kill(bench.server(), how)
