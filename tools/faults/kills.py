@@ -69,8 +69,8 @@ def phases(bench, process, is_stopping, is_up):
     return found
 
 
-def moment(bench, process, draw):
-    """Waits for a random moment of a run. Returns whether the process had been told to stop, and whether it was up."""
+def moment(bench, process, draw, longest):
+    """Waits for a random moment of a run, at most `longest` seconds after its start-up. Returns whether the process had been told to stop, and whether it was up."""
 
     def sleep(seconds):
         try:
@@ -84,7 +84,7 @@ def moment(bench, process, draw):
         return False, bench.is_served_by(process)
     while process.poll() is None and not bench.is_served_by(process):
         time.sleep(0.005)
-    sleep(draw.uniform(0, 3))
+    sleep(draw.uniform(0, longest))
     if kind < 0.85:
         # Commits are short beside the network: some kills wait for one.
         if draw.random() < 0.3:
@@ -128,7 +128,10 @@ def main():
     process = None
     try:
         calm = fill("calm")
+        began = time.monotonic()
         calm.ingest()
+        # Some sections come to their end between two kills, however fast the computer is.
+        longest = max(2, 0.15 * (time.monotonic() - began))
         expected = calm.final_state()
         kills, volumes, hits = 0, 0, collections.Counter()
         while kills < options.kills:
@@ -137,7 +140,7 @@ def main():
             while kills < options.kills and kills - before < MOST_KILLS:
                 command = ["ingest", "--quiet", bench.watched] if draw.random() < 0.5 else ["run"]
                 process = bench.start(*command, log=here / "log")
-                is_stopping, is_up = moment(bench, process, draw)
+                is_stopping, is_up = moment(bench, process, draw, longest)
                 if process.poll() is None:
                     hits.update(phases(bench, process, is_stopping, is_up))
                     kills += 1

@@ -53,7 +53,7 @@ extension VolumePipeline {
       do {
         guard try want(product) else { continue }
         lost.remove(z)
-        log.notice("\(name) z \(z): \(product.name) is there again")
+        if products.contains(product.name) { log.notice("\(name) z \(z): \(product.name) is there again") }
       } catch let error where isGivenUp(z, error) {}
     }
   }
