@@ -10,6 +10,12 @@ int clinux_pipe(int ends[2]);
 /// For `posix_spawn`: the child closes every file from `first` on. An errno on failure.
 int clinux_spawn_close_from(void *file_actions, int first);
 
+/// Each of two files gets the other's name, at once. -1 and errno on failure: EINVAL where the file system cannot.
+int clinux_swap_files(const char *a, const char *b);
+
+/// The name of the calling thread, and of those it makes, in `top -H` and in /proc; at most 15 bytes.
+void clinux_name_thread(const char *name);
+
 /// From now on memory of `bytes` and more comes from the system and goes back to it when freed. Left to itself, glibc takes
 /// what is below 32 MiB from a heap, where holes between large blocks stay in memory.
 void clinux_return_blocks(int bytes);

@@ -15,7 +15,7 @@ public struct Fgnetd: ParsableCommand {
       FinishCommand.self,
       DeclareMissingCommand.self, WaitCommand.self, SQLCommand.self, InitDatabaseCommand.self,
       ExportCommand.self, EvaluateCommand.self,
-      TuneCommand.self, RenderCommand.self,
+      TuneCommand.self, RenderCommand.self, VerifyCommand.self,
       SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}
@@ -33,6 +33,8 @@ public struct Fgnetd: ParsableCommand {
       fail(error.description, .configuration)
     } catch let error as VolumeError {
       fail(error.description, .badData)
+    } catch let error as DatabaseError where error.isOfSchema {
+      fail(error.description, .configuration)
     } catch let error as DatabaseError {
       fail(error.description, .unavailable)
     } catch let error as StageError {

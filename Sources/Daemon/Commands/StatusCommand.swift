@@ -41,7 +41,18 @@ struct StatusCommand: ParsableCommand {
   func run() throws {
     let configuration = try config.load()
     let daemon = DaemonStatus.read(from: configuration.stateDirectory)
-    let report = try withRecord(configuration) { record in
+    let report = Result { try self.report(configuration, daemon) }
+    if case .failure = report, let daemon, daemon.isAlive {
+      // The alarms are what the person came for: they must be shown though the database cannot be asked.
+      let known = Report(daemon: daemon, isRunning: true, volumes: [], setAside: [])
+      print(json ? try encoded(known) : text(known))
+    }
+    let complete = try report.get()
+    print(json ? try encoded(complete) : text(complete))
+  }
+
+  private func report(_ configuration: DaemonConfiguration, _ daemon: DaemonStatus?) throws -> Report {
+    try withRecord(configuration) { record in
       Report(
         daemon: daemon, isRunning: daemon?.isAlive ?? false,
         volumes: try record.volumes().map { volume in
@@ -55,7 +66,6 @@ struct StatusCommand: ParsableCommand {
         },
         setAside: try record.openQuarantine().map { SetAside(path: $0.file.path, reason: $0.reason) })
     }
-    print(json ? try encoded(report) : text(report))
   }
 
   private func encoded(_ report: Report) throws -> String {
@@ -89,6 +99,13 @@ struct StatusCommand: ParsableCommand {
           )
         }
         lines += activity(live.activity)
+      }
+    }
+    if report.volumes.isEmpty, report.isRunning {
+      for volume in report.daemon?.volumes ?? [] {
+        lines.append(
+          "volume \(volume.name): by the daemon \(volume.final) final, \(volume.provisional) provisional, "
+            + "\(volume.received) received, \(volume.missing) missing")
       }
     }
     lines += report.setAside.map { "set aside \(PercentEscape.line($0.path)): \(PercentEscape.line($0.reason))" }

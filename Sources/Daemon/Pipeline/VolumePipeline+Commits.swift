@@ -97,7 +97,7 @@ extension VolumePipeline {
     if let known = made[file] { return known }
     let stored = try store.read(file, parts: [.graph, .summaries])
     guard let graph = stored.graph, let summaries = stored.summaries else {
-      throw OperatorError("\(store.path(file)) holds no region graph; remove the file, it is made again")
+      throw VolumeError.corrupt(path: store.path(file), reason: "it holds no region graph")
     }
     let found = SectionWork.Made(graph: graph, summaries: summaries)
     made.insert(file, found)

@@ -29,7 +29,7 @@ extension VolumePipeline {
     if products.contains(wanted.name) { return wanted }
     var affinity = wanted.affinity
     if let file = rows[wanted.z]?.file, !file.isEmpty, products.contains(file),
-      let shown = products.affinity(of: file, in: store)
+      let shown = try products.affinity(of: file, in: store)
     {
       affinity = shown
     }

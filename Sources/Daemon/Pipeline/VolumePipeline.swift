@@ -32,6 +32,10 @@ final class VolumePipeline {
   var making: [Making] = []
   /// Sections whose label tiles an earlier version did not write to the database, highest first.
   var unfilled: [UnfilledSection] = []
+  /// Sections whose products are gone from the store though rows rest on them.
+  var lost: Set<SectionNumber> = []
+  /// Products that were found damaged and removed since the start.
+  var mended: Set<String> = []
   private var missingCount = 0
   private var wroteVolumeAt: Int64?
   /// When a hole was first seen, by monotonic seconds.
@@ -89,6 +93,7 @@ final class VolumePipeline {
     if !unfilled.isEmpty {
       log.info("\(name): the label tiles of \(unfilled.count) sections are yet to be written to the database")
     }
+    compare(all)
   }
 
   /// Takes over what an operator changed in the database: missing sections, the volume's end.
@@ -182,6 +187,10 @@ final class VolumePipeline {
   /// - Parameter showsTail: sections that are not final yet are shown provisionally when nothing else is to do.
   /// - Throws: the first failure of a stage, the store or the database; the next step tries again.
   func step(showsTail: Bool) throws -> Progress {
+    do { return try advance(showsTail: showsTail) } catch let error where isMended(error) { return .worked }
+  }
+
+  private func advance(showsTail: Bool) throws -> Progress {
     let hasCollected = try collect()
     let group = plan.nextCommit()
     var isReady = !group.isEmpty
@@ -197,6 +206,7 @@ final class VolumePipeline {
       guard let place = plan.place(of: z), plan.isGraphFinal(place) else { continue }
       _ = try want(wantedProduct(place))
     }
+    if !(isAlone && isReady) { try wantLost() }
     if isReady, !isAlone || making.isEmpty {
       try commit(group)
       return .worked

@@ -34,6 +34,8 @@ final class DaemonCore {
   private var untold: [AlarmNote] = []
   private let startedAt = Date()
   private var statusWritten = 0.0
+  /// Why the status could not be written the last time; told once.
+  private var statusFault: String?
   private var wasIdle = false
   /// Files set aside since the start.
   var setAside = 0
@@ -149,6 +151,7 @@ final class DaemonCore {
       notices += contents.notices
       reports = contents.reports
       noteIntake(contents.faults)
+      var hasFailed = false
       do {
         progress = try turn()
         if progress != .waiting {
@@ -159,12 +162,14 @@ final class DaemonCore {
         if progress == .idle, offers.isEmpty, try isDone() { return }
       } catch {
         progress = .idle
+        hasFailed = true
         pause.failed()
         try survive(error)
         tellAlarms()
       }
       if watchdog.isToBeFed(executor?.signs ?? [:], isWaiting: progress == .waiting) { manager.notify("WATCHDOG=1") }
-      writeStatus(isBusy: progress != .idle)
+      // What failed is still to be done.
+      writeStatus(isBusy: hasFailed || progress != .idle)
       onProgress?()
     }
   }
@@ -237,11 +242,16 @@ final class DaemonCore {
   /// Keeps the daemon alive through a fault that may pass; rethrows what only the operator can mend.
   private func survive(_ error: any Error) throws {
     switch error {
-    case let error as DatabaseError where error.isTransient:
-      record = nil
+    case let error as DatabaseError where error.isTransient || error.isOfCluster || error.isOfSchema:
+      // A statement that was refused leaves the connection, and with it the lock on the volume, as it was.
+      if record?.connection.isUsable != true { record = nil }
       note("database", "\(error); trying again")
     case let error as VolumeError where error.isNoSpace:
-      note("disk", "\(error); free some room, work goes on by itself")
+      note("disk", "\(error); work goes on by itself")
+    case let error as OperatorError where error.status == .unavailable:
+      // After a lost connection the server may hold this daemon's own lock for a while.
+      record = nil
+      note("database", "\(error); trying again")
     case is OperatorError:
       throw error
     default:
@@ -292,8 +302,13 @@ final class DaemonCore {
       pid: getpid(), startedAt: startedAt, writtenAt: Date(), state: alarms.alarms.isEmpty ? "running" : "alarm",
       isIdle: isIdle, waitingFiles: pending + offers.count, setAside: setAside, alarms: alarms.alarms,
       volumes: pipelines.map { self.status($0) })
-    do { try status.write(to: configuration.stateDirectory) } catch {
-      log.warning("status.json in \(configuration.stateDirectory) cannot be written: \(error.localizedDescription)")
+    do {
+      try status.write(to: configuration.stateDirectory)
+      statusFault = nil
+    } catch {
+      let fault = "status.json in \(configuration.stateDirectory) cannot be written: \(error)"
+      if fault != statusFault { log.warning("\(fault)") }
+      statusFault = fault
     }
     let done = status.volumes.reduce(0) { $0 + $1.final }
     let waiting = status.volumes.reduce(0) { $0 + $1.received + $1.provisional }

@@ -77,10 +77,10 @@ final class IntakeThread: @unchecked Sendable {
 
   func start() {
     let thread = Thread { [self] in
+      clinux_name_thread("folders")
       loop()
       finished.signal()
     }
-    thread.name = "folder"
     thread.start()
   }
 
