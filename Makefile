@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install install-files deb test-systemd
+.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak
 
 all: build
 
@@ -27,6 +27,7 @@ layers:
 test: dependencies lint layers
 	swift build --build-tests
 	swift test --skip-build
+	tools/faults/full_disks.py .build/debug
 	tools/fuzz.sh 4
 
 # Every parser of image files under libFuzzer, SECONDS each; with DATA=, real files are seeds too.
@@ -37,6 +38,16 @@ fuzz: dependencies
 # Checks on real sections, which are not part of the project (tools/test-data.sh says how DATA is laid out).
 test-data: build
 	@tools/test-data.sh "$(BIN)" "$(DATA)"
+
+# Killed at KILLS random moments, on the sections of a folder SECTIONS or on simulated ones (tools/faults/kills.py).
+KILLS ?= 200
+test-kills: build
+	tools/faults/kills.py $(BIN) $(if $(SECTIONS),--sections "$(SECTIONS)") --kills $(KILLS)
+
+# SECTIONS small simulated sections at a fixed rate, with faults of every kind (tools/faults/soak.py).
+soak: build
+	tools/faults/soak.py $(BIN) $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(SIZE),--size $(SIZE)) \
+	  $(if $(INTERVAL),--interval $(INTERVAL)) $(if $(SEED),--seed $(SEED))
 
 # Quality of segments on real sections: scores, scorings beside waterz, faults of a scan (Benchmarks/quality/run.sh).
 bench-scores bench-agglomeration bench-faults: bench-%: build

@@ -13,9 +13,9 @@ public struct Fgnetd: ParsableCommand {
     subcommands: [
       RunCommand.self, IngestCommand.self, StatusCommand.self, InspectCommand.self, CheckConfigCommand.self,
       FinishCommand.self,
-      DeclareMissingCommand.self, WaitCommand.self, SQLCommand.self, VerifyLineageCommand.self, ExportCommand.self,
-      EvaluateCommand.self,
-      TuneCommand.self, RenderCommand.self,
+      DeclareMissingCommand.self, WaitCommand.self, SQLCommand.self, InitDatabaseCommand.self,
+      ExportCommand.self, EvaluateCommand.self,
+      TuneCommand.self, RenderCommand.self, VerifyCommand.self, VerifyLineageCommand.self,
       SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}
@@ -33,6 +33,8 @@ public struct Fgnetd: ParsableCommand {
       fail(error.description, .configuration)
     } catch let error as VolumeError {
       fail(error.description, .badData)
+    } catch let error as DatabaseError where error.isOfSchema {
+      fail(error.description, .configuration)
     } catch let error as DatabaseError {
       fail(error.description, .unavailable)
     } catch let error as StageError {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DB
 import Foundation
+import Intake
 
 /// `fgnetd status`: what came, what is done, what waits, what was set aside and why.
 struct StatusCommand: ParsableCommand {
@@ -40,7 +41,18 @@ struct StatusCommand: ParsableCommand {
   func run() throws {
     let configuration = try config.load()
     let daemon = DaemonStatus.read(from: configuration.stateDirectory)
-    let report = try withRecord(configuration) { record in
+    let report = Result { try self.report(configuration, daemon) }
+    if case .failure = report, let daemon, daemon.isAlive {
+      // The alarms are what the person came for: they must be shown though the database cannot be asked.
+      let known = Report(daemon: daemon, isRunning: true, volumes: [], setAside: [])
+      print(json ? try encoded(known) : text(known))
+    }
+    let complete = try report.get()
+    print(json ? try encoded(complete) : text(complete))
+  }
+
+  private func report(_ configuration: DaemonConfiguration, _ daemon: DaemonStatus?) throws -> Report {
+    try withRecord(configuration) { record in
       Report(
         daemon: daemon, isRunning: daemon?.isAlive ?? false,
         volumes: try record.volumes().map { volume in
@@ -54,7 +66,6 @@ struct StatusCommand: ParsableCommand {
         },
         setAside: try record.openQuarantine().map { SetAside(path: $0.file.path, reason: $0.reason) })
     }
-    print(json ? try encoded(report) : text(report))
   }
 
   private func encoded(_ report: Report) throws -> String {
@@ -81,6 +92,7 @@ struct StatusCommand: ParsableCommand {
         lines.append("  \(volume.warnings) sections with a warning; z \(first.z): \(first.text)")
       }
       if let live = report.daemon?.volumes.first(where: { $0.name == volume.name }), report.isRunning {
+        if let intake = live.intake { lines += self.intake(live.folder, intake) }
         if !live.awaited.isEmpty {
           lines.append(
             "  waits for z \(live.awaited.prefix(10).map(String.init).joined(separator: ", ")): drop them in, or `fgnetd declare-missing`"
@@ -89,8 +101,22 @@ struct StatusCommand: ParsableCommand {
         lines += activity(live.activity)
       }
     }
-    lines += report.setAside.map { "set aside \($0.path): \($0.reason)" }
+    if report.volumes.isEmpty, report.isRunning {
+      for volume in report.daemon?.volumes ?? [] {
+        lines.append(
+          "volume \(volume.name): by the daemon \(volume.final) final, \(volume.provisional) provisional, "
+            + "\(volume.received) received, \(volume.missing) missing")
+      }
+    }
+    lines += report.setAside.map { "set aside \(PercentEscape.line($0.path)): \(PercentEscape.line($0.reason))" }
     return lines.joined(separator: "\n")
+  }
+
+  private func intake(_ folder: String, _ intake: DaemonStatus.Intake) -> [String] {
+    let kind = intake.fileSystem.map { " (\($0))" } ?? ""
+    let look = "a look every \(rounded(intake.scanInterval)) s"
+    let how = intake.pollsBecause.map { "\(look), because \(PercentEscape.line($0))" } ?? "events, and \(look)"
+    return ["  folder \(folder)\(kind): \(how)"] + intake.unseen.map { "  " + $0 }
   }
 
   private func activity(_ activity: DaemonStatus.Activity) -> [String] {

@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import Synchronization
 
@@ -113,8 +114,10 @@ private final class Lane: @unchecked Sendable {
   init(_ name: String, depth: Int, whenDone: @escaping @Sendable () -> Void) {
     self.depth = depth
     self.whenDone = whenDone
-    let thread = Thread { [self] in run() }
-    thread.name = name
+    let thread = Thread { [self] in
+      clinux_name_thread(name)
+      run()
+    }
     // As the main thread's: some stages keep tables on the stack.
     thread.stackSize = 8 << 20
     thread.start()
@@ -173,5 +176,13 @@ private final class Lane: @unchecked Sendable {
 
   func waitForEnd() {
     condition.withLock { while !hasEnded { condition.wait() } }
+  }
+}
+
+extension NSCondition {
+  fileprivate func withLock<T>(_ body: () throws -> T) rethrows -> T {
+    lock()
+    defer { unlock() }
+    return try body()
   }
 }

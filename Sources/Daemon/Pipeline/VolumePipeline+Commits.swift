@@ -14,6 +14,9 @@ extension VolumePipeline {
       commit.signature = plan.decisionContent(place)
       commit.settled = try overlaps(product)
       commit.replaced = try replacements(product)
+      if let first = commit.fragments.first, try !record.hasLabels(volume: volume.id, of: first.id) {
+        commit.labels = try timings.measure(.database) { try labelTiles(commit.file) }
+      }
       commits.append(commit)
     }
     _ = try timings.measure(.database) { try record.commitFinal(volume: volume.id, run: runID, commits) }
@@ -107,7 +110,7 @@ extension VolumePipeline {
     if let known = made[file] { return known }
     let stored = try store.read(file, parts: [.graph, .summaries])
     guard let graph = stored.graph, let summaries = stored.summaries else {
-      throw OperatorError("\(store.path(file)) holds no region graph; remove the file, it is made again")
+      throw VolumeError.corrupt(path: store.path(file), reason: "it holds no region graph")
     }
     let found = SectionWork.Made(graph: graph, summaries: summaries)
     made.insert(file, found)

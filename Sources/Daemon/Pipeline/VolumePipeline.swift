@@ -30,6 +30,12 @@ final class VolumePipeline {
   var underWayBySize: (size: PlaneWindow, count: Int)?
   /// Products under way, in the order they were wanted.
   var making: [Making] = []
+  /// Sections whose label tiles an earlier version did not write to the database, highest first.
+  var unfilled: [UnfilledSection] = []
+  /// Sections whose products are gone from the store though rows rest on them.
+  var lost: Set<SectionNumber> = []
+  /// Products that were found damaged and removed since the start.
+  var mended: Set<String> = []
   private var missingCount = 0
   private var wroteVolumeAt: Int64?
   /// When a hole was first seen, by monotonic seconds.
@@ -83,6 +89,11 @@ final class VolumePipeline {
     plan.finish(at: volume.lastZ)
     for row in all where row.state == .final { plan.noteCommitted(row.z, content: row.signature ?? "") }
     missingCount = all.count { $0.state == .missing }
+    unfilled = try record.unfilledSections(volume.id).reversed()
+    if !unfilled.isEmpty {
+      log.info("\(name): the label tiles of \(unfilled.count) sections are yet to be written to the database")
+    }
+    compare(all)
   }
 
   /// Takes over what an operator changed in the database: missing sections, the volume's end.
@@ -116,7 +127,7 @@ final class VolumePipeline {
       try record.receive(
         volume: volume.id, z: file.z, sha256: taken.sha256, path: file.path, size: file.size, mtimeNs: file.mtimeNs,
         height: taken.height, width: taken.width, bitDepth: taken.bitDepth, meanIntensity: taken.mean,
-        stdIntensity: taken.deviation,
+        stdIntensity: taken.deviation, quality: taken.quality,
         facts: FileFacts(
           plane: file.plane, planes: file.planes, pixelSize: taken.pixelSize.map { ($0.y, $0.x) }, warning: warning),
         run: runID)
@@ -176,6 +187,10 @@ final class VolumePipeline {
   /// - Parameter showsTail: sections that are not final yet are shown provisionally when nothing else is to do.
   /// - Throws: the first failure of a stage, the store or the database; the next step tries again.
   func step(showsTail: Bool) throws -> Progress {
+    do { return try advance(showsTail: showsTail) } catch let error where isMended(error) { return .worked }
+  }
+
+  private func advance(showsTail: Bool) throws -> Progress {
     let hasCollected = try collect()
     let group = plan.nextCommit()
     var isReady = !group.isEmpty
@@ -191,13 +206,15 @@ final class VolumePipeline {
       guard let place = plan.place(of: z), plan.isGraphFinal(place) else { continue }
       _ = try want(wantedProduct(place))
     }
+    if !(isAlone && isReady) { try wantLost() }
     if isReady, !isAlone || making.isEmpty {
       try commit(group)
       return .worked
     }
     if hasCollected { return .worked }
     if !making.isEmpty { return .waiting }
-    return group.isEmpty && showsTail ? try showNextProvisional() : .idle
+    let shown = group.isEmpty && showsTail ? try showNextProvisional() : .idle
+    return shown == .idle && group.isEmpty ? try fillNext() : shown
   }
 
   /// Whether all present sections have final rows.
@@ -232,7 +249,7 @@ final class VolumePipeline {
 
   var status: DaemonStatus.Volume {
     DaemonStatus.Volume(
-      name: name, folder: configuration.folder, received: received, provisional: count(.provisional),
+      name: name, folder: configuration.folder, intake: nil, received: received, provisional: count(.provisional),
       final: count(.final), missing: count(.missing), awaited: plan.awaited(), finishedAt: plan.lastZ,
       secondsByStage: timings.seconds, activity: timings.activity)
   }
