@@ -64,7 +64,7 @@ extension VolumePipeline {
     guard lost.contains(z), let error = error as? VolumeError else { return false }
     switch error {
     case .corrupt, .unreadable, .unsupported: break
-    case .unwritable, .noSpace: return false
+    case .unwritable, .noSpace, .changed: return false
     }
     lost.remove(z)
     log.error("\(name) z \(z): its file in the store cannot be made again: \(error)")
