@@ -13,3 +13,5 @@ int clinux_spawn_close_from(void *file_actions, int first) {
 }
 
 void clinux_return_blocks(int bytes) { mallopt(M_MMAP_THRESHOLD, bytes); }
+
+void clinux_widen_pipe(int end) { fcntl(end, F_SETPIPE_SZ, 1 << 20); }

@@ -25,6 +25,7 @@ public struct Migrator: Sendable {
     Migration(number: 1, name: "initial", sql: String(decoding: PackageResources.m0001_initial_sql, as: UTF8.self)),
     Migration(
       number: 2, name: "file_facts", sql: String(decoding: PackageResources.m0002_file_facts_sql, as: UTF8.self)),
+    Migration(number: 3, name: "set_aside", sql: String(decoding: PackageResources.m0003_set_aside_sql, as: UTF8.self)),
   ])
 
   /// - Precondition: numbers are 1, 2, 3, ...

@@ -20,15 +20,20 @@ extension Record {
     return rows
   }
 
-  /// What an operator may change while the daemon runs: the volume's end, and how many sections are declared missing.
-  public func operatorChanges(volume: Int64) throws(DatabaseError) -> (lastZ: SectionNumber?, missing: Int) {
+  /// What an operator may change while the daemon runs: the volume's end, and how many sections are declared missing or set aside.
+  public func operatorChanges(
+    volume: Int64
+  ) throws(DatabaseError) -> (lastZ: SectionNumber?, missing: Int, setAside: Int) {
     let result = try connection.execute(
       """
-      select last_z, (select count(*) from section where volume_id = $1 and state = 'missing')
+      select last_z, (select count(*) from section where volume_id = $1 and state = 'missing'),
+        (select count(*) from section where volume_id = $1 and state = 'set_aside')
       from volume where volume_id = $1
       """, [.int(volume)])
     guard result.count == 1 else { throw .conflict("there is no volume with the number \(volume)") }
-    return (try result.optionalInt(0, 0).map { SectionNumber($0) }, Int(try result.int(0, 1)))
+    return (
+      try result.optionalInt(0, 0).map { SectionNumber($0) }, Int(try result.int(0, 1)), Int(try result.int(0, 2))
+    )
   }
 
   /// The newest operation on a volume.

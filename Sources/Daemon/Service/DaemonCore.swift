@@ -60,7 +60,7 @@ final class DaemonCore {
 
   func open() throws {
     let record = try session.open()
-    let maker = StageMaker(configuration)
+    let maker = StageMaker(configuration, log: log)
     try openPipelines(record, maker, maker.make())
     // Not before: a record whose pipelines could not be set up is opened again.
     self.record = record
@@ -81,6 +81,11 @@ final class DaemonCore {
       let pipeline = try VolumePipeline(
         configuration: volume, stages: adjust(stages), store: store, record: record, provenance: maker.provenance,
         executor: executor, timings: timings, log: log)
+      pipeline.shortestPause = shortestPause
+      // Decisions are made on this thread, which hears nothing else meanwhile.
+      (pipeline.stages.agglomerate as? any SupervisedStage).map { stage in
+        stage.whileWaiting { [inbox] in if inbox.stopped { stage.cancel() } }
+      }
       pipeline.onFinal = { [unowned self, unowned pipeline] in try onFinal?(pipeline, $0) }
       return pipeline
     }
@@ -94,6 +99,7 @@ final class DaemonCore {
   }
 
   func closePipelines() {
+    for pipeline in pipelines { for stage in pipeline.stages.supervised { stage.cancel() } }
     executor?.close()
     executor = nil
     watchdog = Watchdog()
