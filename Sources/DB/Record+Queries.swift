@@ -26,9 +26,12 @@ extension Record {
   ) throws(DatabaseError) -> (lastZ: SectionNumber?, missing: Int, setAside: Int) {
     let result = try connection.execute(
       """
-      select last_z, (select count(*) from section where volume_id = $1 and state = 'missing'),
-        (select count(*) from section where volume_id = $1 and state = 'set_aside')
-      from volume where volume_id = $1
+      select v.last_z, s.missing, s.set_aside from volume v
+      cross join lateral (
+        select count(*) filter (where state = 'missing') as missing, count(*) filter (where state = 'set_aside') as set_aside
+        from section where volume_id = $1 and state in ('missing', 'set_aside')
+      ) s
+      where v.volume_id = $1
       """, [.int(volume)])
     guard result.count == 1 else { throw .conflict("there is no volume with the number \(volume)") }
     return (

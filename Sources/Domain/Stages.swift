@@ -120,8 +120,9 @@ public protocol AgglomerateStage: Sendable {
 
 /// A stage whose work is done by somebody else's code, and may take any time.
 public protocol SupervisedStage: Sendable {
-  /// Sets what is called while a call waits, several times a second, on the thread of the call. Not by a stage that cannot.
-  func whileWaiting(_ sign: @escaping @Sendable () -> Void)
+  /// Sets what is called while a call waits, several times a second, on the thread of the call; false ends the call, as `cancel` does. Not
+  /// called by a stage that cannot.
+  func whileWaiting(_ goesOn: @escaping @Sendable () -> Bool)
   /// Ends the call at work as soon as it can be, with an error; calls made afterwards fail. Safe from any thread.
   func cancel()
 }

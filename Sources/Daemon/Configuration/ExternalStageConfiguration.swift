@@ -52,8 +52,8 @@ struct ExternalStageConfiguration: Sendable, Equatable {
     if let library, !library.hasPrefix("/") {
       mapping.fault("\(path).library must be an absolute path", mapping.value("library"))
     }
-    if timeLimit <= 0 || !timeLimit.isFinite {
-      mapping.fault("\(path).time_limit must be longer than nothing", mapping.value("time_limit"))
+    if timeLimit <= 0 || mapping.optionalString("time_limit") == "never" {
+      mapping.fault("\(path).time_limit must be a time such as 2s or 10min", mapping.value("time_limit"))
     }
     if !name.isEmpty, name.contains(where: { !($0.isASCII && ($0.isLetter || $0.isNumber) || "_-.".contains($0)) }) {
       mapping.fault("\(path).name may hold letters, digits, `_`, `-` and `.` only", mapping.value("name"))

@@ -58,7 +58,6 @@ final class Work<Value: Sendable>: Sendable {
 extension Executor {
   /// A sign of life of the work on this thread; nothing on a thread that does no work.
   func signOfLife() {
-    // Whoever closes the executor cancels what waits.
     if let kind = Thread.current.name.flatMap(WorkKind.init) { try? checkIn(kind) }
   }
 

@@ -47,7 +47,13 @@ final class SectionWork: @unchecked Sendable {
     self.timings = timings
     self.executor = executor
     self.log = log
-    for stage in stages.supervised { stage.whileWaiting { executor.signOfLife() } }
+    for stage in stages.supervised {
+      stage.whileWaiting {
+        // Whoever closes the executor cancels what waits.
+        executor.signOfLife()
+        return true
+      }
+    }
     labels = Mutex(ProductCache(capacity: 2, limit: stages.memoryLimit / 64) { $0.labels.storage.count * 4 })
     images = Mutex(ProductCache(capacity: 2, limit: stages.memoryLimit / 64) { $0.storage.count * 4 })
     scratch = DenoisedScratch(directory: store.directory, capacity: 2 * stages.reach.context + 2)

@@ -83,9 +83,7 @@ final class DaemonCore {
         executor: executor, timings: timings, log: log)
       pipeline.shortestPause = shortestPause
       // Decisions are made on this thread, which hears nothing else meanwhile.
-      (pipeline.stages.agglomerate as? any SupervisedStage).map { stage in
-        stage.whileWaiting { [inbox] in if inbox.stopped { stage.cancel() } }
-      }
+      (pipeline.stages.agglomerate as? any SupervisedStage)?.whileWaiting { [inbox] in !inbox.stopped }
       pipeline.onFinal = { [unowned self, unowned pipeline] in try onFinal?(pipeline, $0) }
       return pipeline
     }

@@ -8,10 +8,8 @@ final class CommandProcess {
   struct Watch {
     /// Monotonic seconds by which the answer must be there.
     var deadline: Double
-    /// Called several times a second.
-    var sign: () -> Void
-    /// Whether nobody wants the answer any more.
-    var isCancelled: () -> Bool
+    /// Called several times a second; false: nobody wants the answer any more.
+    var goesOn: () -> Bool
   }
 
   private let process: pid_t
@@ -20,6 +18,8 @@ final class CommandProcess {
   private let errors: Int32
   private var complaints: ComplaintLines
   private var ending: String?
+  /// When it was last asked whether the call goes on.
+  private var lookedAt = 0.0
 
   /// Starts the program.
   /// - Parameter log: given lines that the program writes to its standard error.
@@ -141,9 +141,12 @@ final class CommandProcess {
       // Standard error that was closed is always ready.
       if complaints.areOver { polled[1].fd = -1 }
       let ready = poll(&polled, nfds_t(polled.count), 50)
-      if watch.isCancelled() { throw CommandFault("it was stopped") }
-      if ready == 0 || monotonicSeconds() > watch.deadline { watch.sign() }
-      guard monotonicSeconds() <= watch.deadline else {
+      let now = monotonicSeconds()
+      if now - lookedAt > 0.05 {
+        lookedAt = now
+        guard watch.goesOn() else { throw CommandFault("it was stopped") }
+      }
+      guard now <= watch.deadline else {
         throw CommandFault("it gave no answer within its time_limit and was ended")
       }
       if ready > 0 { return }

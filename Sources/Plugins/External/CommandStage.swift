@@ -4,7 +4,7 @@ import Synchronization
 
 /// A stage that is a program: started, told its options, kept between calls, ended when it fails, and started again.
 ///
-/// Unchecked: the process, what is counted and `sign` are under `lock`.
+/// Unchecked: the process, what is counted and `goesOn` are under `lock`.
 final class CommandStage: ExternalRunner, @unchecked Sendable {
   /// Seconds that a start may take, whatever the time limit: models are loaded meanwhile.
   static let startTime = 120.0
@@ -19,7 +19,7 @@ final class CommandStage: ExternalRunner, @unchecked Sendable {
   private let isCancelled = Atomic(false)
   private let lock = NSLock()
   private var process: CommandProcess?
-  private var sign: @Sendable () -> Void = {}
+  private var goesOn: @Sendable () -> Bool = { true }
   private var failures = 0
   private var notBefore = 0.0
   private var calls = 0
@@ -30,7 +30,7 @@ final class CommandStage: ExternalRunner, @unchecked Sendable {
   ) throws(StageError) -> ExternalDescription {
     do throws(CommandFault) {
       let process = try CommandProcess(command, log: log)
-      return try describe(process, source, command, isCancelled: { false }, sign: {})
+      return try describe(process, source, command, goesOn: { true })
     } catch {
       throw StageError(stage: source.name, reason: error.reason, isOutage: true)
     }
@@ -53,7 +53,7 @@ final class CommandStage: ExternalRunner, @unchecked Sendable {
         "voxel_size_nm": [size.z, size.y, size.x],
       ])
     do throws(CommandFault) {
-      let (process, reach) = try Self.start(source, command, configure, log: log, isCancelled: { false }, sign: {})
+      let (process, reach) = try Self.start(source, command, configure, log: log, goesOn: { true })
       self.process = process
       self.reach = reach
     } catch {
@@ -61,7 +61,7 @@ final class CommandStage: ExternalRunner, @unchecked Sendable {
     }
   }
 
-  func whileWaiting(_ sign: @escaping @Sendable () -> Void) { lock.withLock { self.sign = sign } }
+  func whileWaiting(_ goesOn: @escaping @Sendable () -> Bool) { lock.withLock { self.goesOn = goesOn } }
 
   func cancel() { isCancelled.store(true, ordering: .sequentiallyConsistent) }
 
@@ -85,17 +85,17 @@ final class CommandStage: ExternalRunner, @unchecked Sendable {
 
   // MARK: The process
 
+  /// Under the lock.
+  private func isWanted() -> Bool { !isCancelled.load(ordering: .sequentiallyConsistent) && goesOn() }
+
   private func running() throws(StageError) -> CommandProcess {
     if let process { return process }
-    while monotonicSeconds() < notBefore, !isCancelled.load(ordering: .sequentiallyConsistent) {
+    while monotonicSeconds() < notBefore, isWanted() {
       usleep(20_000)
-      sign()
     }
     do throws(CommandFault) {
       let (process, reach) = try Self.start(
-        source, command, configure, log: log,
-        isCancelled: { [self] in isCancelled.load(ordering: .sequentiallyConsistent) },
-        sign: sign)
+        source, command, configure, log: log, goesOn: { [self] in isWanted() })
       guard reach == self.reach else {
         throw CommandFault("it looks at \(reach) after a restart, but at \(self.reach) before; restart the daemon")
       }
@@ -115,12 +115,12 @@ final class CommandStage: ExternalRunner, @unchecked Sendable {
 
   private static func start(
     _ source: ExternalSource, _ command: ExternalSource.Command, _ configure: [UInt8],
-    log: @escaping @Sendable (String) -> Void, isCancelled: @escaping () -> Bool, sign: @escaping () -> Void
+    log: @escaping @Sendable (String) -> Void, goesOn: @escaping () -> Bool
   ) throws(CommandFault) -> (CommandProcess, ExternalReach) {
     let process = try CommandProcess(command, log: log)
-    _ = try describe(process, source, command, isCancelled: isCancelled, sign: sign)
+    _ = try describe(process, source, command, goesOn: goesOn)
     let answer = try process.exchange(
-      configure, watch: watch(startTime, command, isCancelled, sign)
+      configure, watch: watch(startTime, command, goesOn)
     ).header
     if let refusal = CommandHeaders.refusal(answer) { throw CommandFault("it refuses its options: \(refusal)") }
     return (process, try ExternalReach(json: answer, kind: source.kind))
@@ -128,11 +128,11 @@ final class CommandStage: ExternalRunner, @unchecked Sendable {
 
   private static func describe(
     _ process: CommandProcess, _ source: ExternalSource, _ command: ExternalSource.Command,
-    isCancelled: @escaping () -> Bool, sign: @escaping () -> Void
+    goesOn: @escaping () -> Bool
   ) throws(CommandFault) -> ExternalDescription {
     let answer = try process.exchange(
       CommandHeaders.request("describe", ["protocol": CommandHeaders.version]),
-      watch: watch(startTime, command, isCancelled, sign)
+      watch: watch(startTime, command, goesOn)
     ).header
     if let refusal = CommandHeaders.refusal(answer) { throw CommandFault("it cannot say what it is: \(refusal)") }
     let description = try ExternalDescription(json: answer)
@@ -144,11 +144,10 @@ final class CommandStage: ExternalRunner, @unchecked Sendable {
   }
 
   private static func watch(
-    _ least: Double, _ command: ExternalSource.Command, _ isCancelled: @escaping () -> Bool,
-    _ sign: @escaping () -> Void
+    _ least: Double, _ command: ExternalSource.Command, _ goesOn: @escaping () -> Bool
   ) -> CommandProcess.Watch {
     CommandProcess.Watch(
-      deadline: monotonicSeconds() + max(least, command.timeLimit), sign: sign, isCancelled: isCancelled)
+      deadline: monotonicSeconds() + max(least, command.timeLimit), goesOn: goesOn)
   }
 
   // MARK: A call
@@ -157,7 +156,7 @@ final class CommandStage: ExternalRunner, @unchecked Sendable {
     let (arrays, members, expected) = CommandCalls.request(call)
     var all = members
     all["id"] = calls
-    let watch = Self.watch(0, command, { [self] in isCancelled.load(ordering: .sequentiallyConsistent) }, sign)
+    let watch = Self.watch(0, command, { [self] in isWanted() })
     let (header, received) = try process.exchange(
       CommandHeaders.request("run", all, arrays: arrays), arrays, expected: expected, watch: watch)
     if let refusal = CommandHeaders.refusal(header) { throw CommandFault(refusal) }

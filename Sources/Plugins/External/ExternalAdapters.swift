@@ -19,7 +19,7 @@ struct ExternalDenoise: ImageStage, SupervisedStage {
     return Plane(height: image.height, width: image.width, storage: values)
   }
 
-  func whileWaiting(_ sign: @escaping @Sendable () -> Void) { runner.whileWaiting(sign) }
+  func whileWaiting(_ goesOn: @escaping @Sendable () -> Bool) { runner.whileWaiting(goesOn) }
   func cancel() { runner.cancel() }
 }
 
@@ -45,7 +45,7 @@ struct ExternalWatershed: WatershedStage, SupervisedStage {
     }
   }
 
-  func whileWaiting(_ sign: @escaping @Sendable () -> Void) { runner.whileWaiting(sign) }
+  func whileWaiting(_ goesOn: @escaping @Sendable () -> Bool) { runner.whileWaiting(goesOn) }
   func cancel() { runner.cancel() }
 }
 
@@ -72,7 +72,7 @@ struct ExternalAgglomerate: AgglomerateStage, SupervisedStage {
     }
   }
 
-  func whileWaiting(_ sign: @escaping @Sendable () -> Void) { runner.whileWaiting(sign) }
+  func whileWaiting(_ goesOn: @escaping @Sendable () -> Bool) { runner.whileWaiting(goesOn) }
   func cancel() { runner.cancel() }
 }
 

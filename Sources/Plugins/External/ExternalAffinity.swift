@@ -28,7 +28,7 @@ final class ExternalAffinity: AffinityStage, SupervisedStage, @unchecked Sendabl
   var halo: Int { runner.reach.haloPixels }
   var contextRadius: Int { runner.reach.context }
   func limitMemory(to bytes: Int) { memoryLimit = bytes }
-  func whileWaiting(_ sign: @escaping @Sendable () -> Void) { runner.whileWaiting(sign) }
+  func whileWaiting(_ goesOn: @escaping @Sendable () -> Bool) { runner.whileWaiting(goesOn) }
   func cancel() { runner.cancel() }
 
   func affinities(of index: Int, in stack: [StackSection]) throws -> AffinitySection {

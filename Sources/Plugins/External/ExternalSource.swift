@@ -133,8 +133,8 @@ enum ExternalAnswer {
 protocol ExternalRunner: AnyObject, Sendable {
   var reach: ExternalReach { get }
   func answer(_ call: ExternalCall) throws(StageError) -> ExternalAnswer
-  /// `sign` is called while a call waits, several times a second, on the thread of the call.
-  func whileWaiting(_ sign: @escaping @Sendable () -> Void)
+  /// `goesOn` is called while a call waits, several times a second, on the thread of the call; false ends it.
+  func whileWaiting(_ goesOn: @escaping @Sendable () -> Bool)
   /// Ends the call at work, and all that are made afterwards.
   func cancel()
 }

@@ -37,7 +37,7 @@ final class LibraryStage: ExternalRunner, @unchecked Sendable {
   }
 
   /// A library works on the caller's thread: nothing can be told meanwhile.
-  func whileWaiting(_ sign: @escaping @Sendable () -> Void) {}
+  func whileWaiting(_ goesOn: @escaping @Sendable () -> Bool) {}
 
   func cancel() { cancelFlag.pointee = 1 }
 
