@@ -69,6 +69,9 @@ import Testing
       """)
   }
 
+  /// What is to be declared missing where a section did not come: a volume may just end before.
+  static func missing(_ z: SectionNumber) -> [SectionNumber] { z == zs.last ? [] : [z] }
+
   @Test(arguments: StageKind.allCases)
   func eachKindIsReplaced(kind: StageKind) throws {
     let bench = try Self.bench([kind], options: ", gain: 0.9")
@@ -106,7 +109,7 @@ import Testing
     #expect(products.isEmpty, "nothing half written")
     // As if it had never come.
     let without = try Self.bench([kind], timeLimit: limit)
-    try without.run([Self.zs.filter { $0 != z }.map { try without.write($0) }], missing: [z])
+    try without.run([Self.zs.filter { $0 != z }.map { try without.write($0) }], missing: Self.missing(z))
     #expect(try Self.results(bench) == Self.results(without))
 
     // It stays aside over a restart, until somebody wants it.
@@ -163,7 +166,7 @@ import Testing
         != "0")
     let without = try Self.bench([.denoise])
     let others = try Self.zs.filter { $0 != z }.map { try without.write($0, like: $0 == 3 ? 30 : $0) }
-    try without.run([others], missing: [z])
+    try without.run([others], missing: Self.missing(z))
     #expect(try Self.results(bench) == Self.results(without))
     // The log replays to the tables.
     #expect(

@@ -26,6 +26,7 @@ class TotalVariation(fgnet.Denoise):
         self.halo = 2 * self.iterations + 2
 
     def denoise(self, image):
+        image = np.nan_to_num(image, nan=0, posinf=0, neginf=0)
         # eps 0 never stops early, which would depend on the whole image.
         out = denoise_tv_chambolle(image, weight=self.weight, eps=0, max_num_iter=self.iterations)
         return np.clip(out, 0, 1)

@@ -45,13 +45,15 @@ class TorchAffinity(fgnet.Affinity):
         torch.use_deterministic_algorithms(True, warn_only=True)
         self.device = torch.device(options["device"])
         model = torch.jit.load(options["model"]) if options["model"] else Edges()
+        # A device that is not there is told now, and not with the first section.
+        torch.zeros(1, device=self.device)
         self.model = model.to(self.device).eval()
         self.halo = options["halo"]
         self.context = options["context"]
 
     def affinities(self, images, index, z):
         with torch.inference_mode():
-            stack = torch.from_numpy(np.nan_to_num(images))[None, None].to(self.device)
+            stack = torch.from_numpy(np.nan_to_num(images, nan=0, posinf=0, neginf=0))[None, None].to(self.device)
             return torch.sigmoid(self.model(stack))[0, :, index].cpu().numpy()
 
 
