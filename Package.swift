@@ -49,7 +49,8 @@ let package = Package(
     library("Domain", []),
     library("FGNetKernel", ["COpenBLAS", "CKernels", "CHDF5"]),
     library("Volumes", ["Domain", "CHDF5", "CVolumes", "CCrypto", "CLinux"]),
-    library("DB", ["Domain", "CPostgres", "CCrypto"], resources: [.embedInCode("Migrations")]),
+    library(
+      "DB", ["Domain", "CPostgres", "CCrypto"], resources: [.embedInCode("Migrations"), .embedInCode("Access")]),
     library("Intake", ["Domain", "CLinux"]),
     library("Plugins", ["Domain", "FGNetKernel", "CKernels", "CLinux", "CStage"]),
     .target(
@@ -91,7 +92,8 @@ let package = Package(
     tests(
       "DaemonTests",
       [
-        "Daemon", "Domain", "DB", "Plugins", "Volumes", "Simulator", .product(name: "Logging", package: "swift-log"),
+        "Daemon", "Domain", "DB", "Intake", "Plugins", "Volumes", "Simulator",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], exclude: ["Stages"]),
   ]

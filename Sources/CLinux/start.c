@@ -18,7 +18,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int has_thread;
 static int is_done;
-static const clinux_program *wanted;
+static const clinux_launch *wanted;
 static clinux_started result;
 
 static int limit(int what, unsigned long long bytes) {
@@ -28,7 +28,7 @@ static int limit(int what, unsigned long long bytes) {
 
 // In the child, which shares the parent's memory until it runs the program: system calls only. The user is changed by bare ones,
 // as the C library's would change all threads of the parent.
-static void become(const clinux_program *program, pid_t parent, clinux_started *told) {
+static void become(const clinux_launch *program, pid_t parent, clinux_started *told) {
   struct sigaction normal = {.sa_handler = SIG_DFL};
   for (int number = 1; number < NSIG; number++) sigaction(number, &normal, NULL);
   told->step = "own process group";
@@ -62,7 +62,7 @@ failed:
   _exit(127);
 }
 
-static clinux_started start(const clinux_program *program) {
+static clinux_started start(const clinux_launch *program) {
   // Written by the child.
   static clinux_started told;
   told = (clinux_started){0, 0, ""};
@@ -108,7 +108,7 @@ static int ensure_thread(void) {
   return 0;
 }
 
-clinux_started clinux_start(const clinux_program *program) {
+clinux_started clinux_start(const clinux_launch *program) {
   static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
   pthread_mutex_lock(&turn);
   pthread_mutex_lock(&lock);

@@ -123,6 +123,17 @@ public final class Connection {
     if let problem { throw problem }
   }
 
+  /// What the server has told of channels that this connection listens to, since the last call.
+  public func notifications() throws(DatabaseError) -> [(channel: String, payload: String)] {
+    guard PQconsumeInput(handle) == 1 else { throw failure(nil) }
+    var told: [(channel: String, payload: String)] = []
+    while let one = PQnotifies(handle) {
+      told.append((String(cString: one.pointee.relname), String(cString: one.pointee.extra)))
+      PQfreemem(one)
+    }
+    return told
+  }
+
   private func checked(_ result: OpaquePointer?) throws(DatabaseError) -> QueryResult {
     guard let result else { throw failure(nil) }
     switch PQresultStatus(result) {

@@ -37,11 +37,12 @@ struct FinalCommit {
     let operation = try record.begin(
       kind ?? (isRevision ? "revision" : "section_final"), volume: volume, firstZ: commits[0].z,
       z: commits[commits.count - 1].z, run: run)
-    if isRevision { try takeReplaced(&before) }
+    if isRevision { try takeReplaced(&before, operation) }
     var input = SegmentDiff.Input(z: commits[0].z)
     try gather(&input, before)
     let diff = SegmentDiff(input)
     try apply(diff, input, before, operation)
+    try record.noteSegmentations(commits, .final, volume: volume, run: run, operation: operation)
     let settled = try settle(before.provisional, diff, input, operation)
     let events = diff.events + settled
     try record.copyEvents(events, volume: volume, operation: operation)
@@ -74,8 +75,8 @@ struct FinalCommit {
         """, [.int(volume), sections]))
   }
 
-  /// Deletes the edges of the sections, and those of other sections that end in fragments that go.
-  private func takeReplaced(_ before: inout Before) throws(DatabaseError) {
+  /// Moves the edges of the sections, and those of other sections that end in fragments that go, into the history.
+  private func takeReplaced(_ before: inout Before, _ operation: Int64) throws(DatabaseError) {
     var kept = Set<FragmentID>()
     for commit in commits { for (_, id) in commit.fragments { kept.insert(id) } }
     before.removed = before.existing.filter { !kept.contains($0.fragment) }
@@ -88,10 +89,15 @@ struct FinalCommit {
       with lost as (
         delete from region_edge e where volume_id = $1
           and (z = any($2::bigint[]) or fragment_a = any($3::bigint[]) or fragment_b = any($3::bigint[]))
-        returning fragment_a, fragment_b, accepted
+        returning *
+      ), kept as (
+        insert into region_edge_history (volume_id, fragment_a, fragment_b, z, kind, contact_area_px, mean_affinity, score,
+          accepted, operation_id, until_operation_id)
+        select volume_id, fragment_a, fragment_b, z, kind, contact_area_px, mean_affinity, score, accepted, operation_id, $4
+        from lost
       )
       select fragment_a, fragment_b from lost where accepted order by 1, 2
-      """, [.int(volume), sections, .ints(before.removed.map(\.fragment.signed))])
+      """, [.int(volume), sections, .ints(before.removed.map(\.fragment.signed)), .int(operation)])
     for row in 0..<gone.count {
       let a = FragmentID(signed: try gone.int(row, 0))
       let b = FragmentID(signed: try gone.int(row, 1))

@@ -37,6 +37,7 @@ extension Record {
         """, [.int(volume), .ints(segments.made.map(\.signed)), .int(operation)])
       let rows = segments.ofFragment.enumerated().map { (commit: 0, fragment: $0.offset, segment: $0.element) }
       try copyFragments(rows, of: [commit], volume: volume, state: "provisional", operation: operation)
+      try noteSegmentations([commit], .provisional, volume: volume, run: run, operation: operation)
       try connection.execute(
         """
         update segment s set state = 'retired', retired_operation_id = $3

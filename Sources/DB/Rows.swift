@@ -85,6 +85,20 @@ public struct FileFacts: Sendable {
   }
 }
 
+/// Figures of a section's pixels that tell a bad acquisition.
+public struct SectionQuality: Sendable, Equatable {
+  /// Share of the pixels with the smallest and the largest value there is, 0...1.
+  public var darkFraction: Double
+  public var brightFraction: Double
+  /// Root mean square difference of neighbouring pixels over their standard deviation; nil if all pixels are equal.
+  public var sharpness: Double?
+  public init(darkFraction: Double, brightFraction: Double, sharpness: Double?) {
+    self.darkFraction = darkFraction
+    self.brightFraction = brightFraction
+    self.sharpness = sharpness
+  }
+}
+
 /// A current section with a warning.
 public struct SectionWarning: Sendable, Equatable {
   public var z: SectionNumber
@@ -164,10 +178,13 @@ public struct SectionCommit: Sendable {
   public var settled: [SettledOverlap]
   /// If given, the commit is refused when the section has a newer row (a revision came in between).
   public var sectionID: Int64?
+  /// Fragment of each pixel; nil where the database has it (`Record.hasLabels`).
+  public var labels: LabelTiles?
   public init(
     z: SectionNumber, file: String, signature: String, fragments: [(summary: FragmentSummary, id: FragmentID)],
-    edges: [EdgeRow], settled: [SettledOverlap] = [], sectionID: Int64? = nil
+    edges: [EdgeRow], settled: [SettledOverlap] = [], sectionID: Int64? = nil, labels: LabelTiles? = nil
   ) {
+    self.labels = labels
     self.z = z
     self.file = file
     self.signature = signature

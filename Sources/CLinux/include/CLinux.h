@@ -1,5 +1,7 @@
 // Linux calls that Swift's Glibc does not show (macros, variadic or _GNU_SOURCE functions).
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
 
 /// Makes a pipe that child processes do not inherit: `ends[0]` is read from, `ends[1]` written to. -1 and errno on
 /// failure.
@@ -28,7 +30,7 @@ typedef struct {
   /// Becomes this user first, without other groups, if `changes_user`.
   int changes_user;
   unsigned user, group;
-} clinux_program;
+} clinux_launch;
 
 /// What became of a start.
 typedef struct {
@@ -42,7 +44,14 @@ typedef struct {
 
 /// Starts a program in a process group of its own, without new privileges and core files. It is killed when this process ends,
 /// however it ends. From the first call on, this process ignores SIGPIPE. Safe from any thread.
-clinux_started clinux_start(const clinux_program *program);
+clinux_started clinux_start(const clinux_launch *program);
 
 /// Makes a pipe as large as the system gives; for large transfers.
 void clinux_widen_pipe(int end);
+
+/// Path of the running program, or, unless `beside` is NULL, of the file of that name in the same folder. -1 and errno on failure,
+/// ENAMETOOLONG where `size` does not suffice.
+int clinux_program(const char *beside, char *path, size_t size);
+
+/// Type of the file system that holds `path`, by the numbers of statfs(2); 0 and errno on failure.
+uint64_t clinux_file_system(const char *path);

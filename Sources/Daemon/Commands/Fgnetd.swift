@@ -14,6 +14,7 @@ public struct Fgnetd: ParsableCommand {
       RunCommand.self, IngestCommand.self, StatusCommand.self, InspectCommand.self, CheckConfigCommand.self,
       FinishCommand.self,
       DeclareMissingCommand.self, RetryCommand.self, StageTestCommand.self, WaitCommand.self, SQLCommand.self,
+      InitDatabaseCommand.self,
       ExportCommand.self, EvaluateCommand.self,
       TuneCommand.self, RenderCommand.self,
       SimulateCommand.self, ModelCommand.self,

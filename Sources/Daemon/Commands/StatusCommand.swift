@@ -1,6 +1,7 @@
 import ArgumentParser
 import DB
 import Foundation
+import Intake
 
 /// `fgnetd status`: what came, what is done, what waits, what was set aside and why.
 struct StatusCommand: ParsableCommand {
@@ -86,6 +87,7 @@ struct StatusCommand: ParsableCommand {
       lines += volume.firstSetAside.map { "  set aside z \($0.z): \($0.text)" }
       if !volume.firstSetAside.isEmpty { lines.append("  `fgnetd retry --all` tries them again") }
       if let live = report.daemon?.volumes.first(where: { $0.name == volume.name }), report.isRunning {
+        if let intake = live.intake { lines += self.intake(live.folder, intake) }
         if !live.awaited.isEmpty {
           lines.append(
             "  waits for z \(live.awaited.prefix(10).map(String.init).joined(separator: ", ")): drop them in, or `fgnetd declare-missing`"
@@ -94,8 +96,15 @@ struct StatusCommand: ParsableCommand {
         lines += activity(live.activity)
       }
     }
-    lines += report.setAside.map { "set aside \($0.path): \($0.reason)" }
+    lines += report.setAside.map { "set aside \(PercentEscape.line($0.path)): \(PercentEscape.line($0.reason))" }
     return lines.joined(separator: "\n")
+  }
+
+  private func intake(_ folder: String, _ intake: DaemonStatus.Intake) -> [String] {
+    let kind = intake.fileSystem.map { " (\($0))" } ?? ""
+    let look = "a look every \(rounded(intake.scanInterval)) s"
+    let how = intake.pollsBecause.map { "\(look), because \(PercentEscape.line($0))" } ?? "events, and \(look)"
+    return ["  folder \(folder)\(kind): \(how)"] + intake.unseen.map { "  " + $0 }
   }
 
   private func activity(_ activity: DaemonStatus.Activity) -> [String] {

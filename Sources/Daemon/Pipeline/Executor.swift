@@ -180,3 +180,11 @@ private final class Lane: @unchecked Sendable {
     condition.withLock { while !hasEnded { condition.wait() } }
   }
 }
+
+extension NSCondition {
+  fileprivate func withLock<T>(_ body: () throws -> T) rethrows -> T {
+    lock()
+    defer { unlock() }
+    return try body()
+  }
+}

@@ -1,3 +1,4 @@
+import DB
 import Domain
 import Foundation
 import Logging
@@ -69,21 +70,41 @@ final class SectionWork: @unchecked Sendable {
     var bitDepth: Int
     var mean: Double
     var deviation: Double
+    var quality: SectionQuality
     /// As the file states it.
     var pixelSize: PixelSize?
   }
 
   /// Reads a complete file and keeps its pixels in the store.
   /// - Parameter known: the section's bytes are in the store if they have this hash.
+  /// - Throws: `SourceIsGone` if the file was deleted since it was offered, `VolumeError.changed` if it is another.
   func takeIn(_ file: OfferedFile, known: String?) throws -> TakenIn {
     try timings.measure(.takeIn) {
-      let (image, sha) = try reader.read(file.path, plane: file.plane)
+      let image: SectionImage
+      let sha: String
+      do throws(VolumeError) {
+        (image, sha) = try reader.read(file.path, plane: file.plane, expected: (file.size, file.mtimeNs))
+      } catch {
+        throw Self.isThere(file.path) ? error as any Error : SourceIsGone()
+      }
       if known != sha { try keep(image, z: file.z, sha256: sha, path: file.path) }
       let statistics = image.statistics()
+      let quality = image.quality()
       return TakenIn(
         sha256: sha, height: image.pixels.height, width: image.pixels.width, bitDepth: image.bitDepth,
-        mean: statistics.mean, deviation: statistics.std, pixelSize: image.pixelSize)
+        mean: statistics.mean, deviation: statistics.std,
+        quality: SectionQuality(
+          darkFraction: quality.dark, brightFraction: quality.bright, sharpness: quality.sharpness),
+        pixelSize: image.pixelSize)
     }
+  }
+
+  /// The file was deleted before it was read.
+  struct SourceIsGone: Error {}
+
+  private static func isThere(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 || errno != ENOENT
   }
 
   private func keep(_ image: SectionImage, z: SectionNumber, sha256: String, path: String) throws {

@@ -13,6 +13,9 @@ extension VolumePipeline {
       var commit = try sectionCommit(product, decisions)
       commit.signature = plan.decisionContent(place)
       commit.settled = try overlaps(product)
+      if let first = commit.fragments.first, try !record.hasLabels(volume: volume.id, of: first.id) {
+        commit.labels = try timings.measure(.database) { try labelTiles(commit.file) }
+      }
       commits.append(commit)
     }
     _ = try timings.measure(.database) { try record.commitFinal(volume: volume.id, run: runID, commits) }

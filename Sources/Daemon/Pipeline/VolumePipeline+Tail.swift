@@ -46,6 +46,7 @@ extension VolumePipeline {
     }
     var commit = try sectionCommit(product, decisions)
     commit.useProvisionalIDs { rows[$0]?.state != .final }
+    if !commit.fragments.isEmpty { commit.labels = try timings.measure(.database) { try labelTiles(commit.file) } }
     _ = try timings.measure(.database) { try record.commitProvisional(volume: volume.id, run: runID, commit) }
     try reloadRow(product.z)
     removeProducts(product.z, except: [commit.file, wantedProduct(product.place).name])

@@ -30,6 +30,8 @@ final class VolumePipeline {
   var underWayBySize: (size: PlaneWindow, count: Int)?
   /// Products under way, in the order they were wanted.
   var making: [Making] = []
+  /// Sections whose label tiles an earlier version did not write to the database, highest first.
+  var unfilled: [UnfilledSection] = []
   private var missingCount = 0
   var setAsideCount = 0
   /// Sections that a stage failed on lately.
@@ -95,6 +97,10 @@ final class VolumePipeline {
     for row in all where row.state == .final { plan.noteCommitted(row.z, content: row.signature ?? "") }
     missingCount = all.count { $0.state == .missing }
     setAsideCount = all.count { $0.state == .setAside }
+    unfilled = try record.unfilledSections(volume.id).reversed()
+    if !unfilled.isEmpty {
+      log.info("\(name): the label tiles of \(unfilled.count) sections are yet to be written to the database")
+    }
   }
 
   /// Takes over what an operator changed in the database: missing sections, sections to try again, the volume's end.
@@ -129,7 +135,7 @@ final class VolumePipeline {
       try record.receive(
         volume: volume.id, z: file.z, sha256: taken.sha256, path: file.path, size: file.size, mtimeNs: file.mtimeNs,
         height: taken.height, width: taken.width, bitDepth: taken.bitDepth, meanIntensity: taken.mean,
-        stdIntensity: taken.deviation,
+        stdIntensity: taken.deviation, quality: taken.quality,
         facts: FileFacts(
           plane: file.plane, planes: file.planes, pixelSize: taken.pixelSize.map { ($0.y, $0.x) }, warning: warning),
         run: runID)
@@ -213,7 +219,8 @@ final class VolumePipeline {
     }
     if hasCollected { return .worked }
     if !making.isEmpty { return .waiting }
-    let progress = group.isEmpty && showsTail ? try showNextProvisional() : .idle
+    let shown = group.isEmpty && showsTail ? try showNextProvisional() : .idle
+    let progress = shown == .idle && group.isEmpty ? try fillNext() : shown
     return progress == .idle && hasPauses ? .waiting : progress
   }
 
@@ -249,7 +256,7 @@ final class VolumePipeline {
 
   var status: DaemonStatus.Volume {
     DaemonStatus.Volume(
-      name: name, folder: configuration.folder, received: received, provisional: count(.provisional),
+      name: name, folder: configuration.folder, intake: nil, received: received, provisional: count(.provisional),
       final: count(.final), missing: count(.missing), sectionsSetAside: setAsideCount, awaited: plan.awaited(),
       finishedAt: plan.lastZ,
       secondsByStage: timings.seconds, activity: timings.activity)

@@ -3,6 +3,7 @@ import DB
 import Domain
 import FGNetKernel
 import Foundation
+import Intake
 import Logging
 import Plugins
 import Volumes
@@ -22,14 +23,20 @@ final class DaemonCore {
   private var executor: (any Executor)?
   /// By volume; they outlive a lost connection.
   private var timings: [String: StageTimings] = [:]
-  private var offers = OfferQueue()
-  private var refusals: [RefusedFile] = []
+  var offers = OfferQueue()
+  var notices: [IntakeNotice] = []
+  /// By volume, as the intake last told.
+  var reports: [String: IntakeReport] = [:]
+  /// Paths of files that are set aside now.
+  var openQuarantine: Set<String> = []
   private(set) var alarms = AlarmBoard()
+  /// What the database was not told of them yet.
+  private var untold: [AlarmNote] = []
   private let startedAt = Date()
   private var statusWritten = 0.0
   private var wasIdle = false
   /// Files set aside since the start.
-  private(set) var setAside = 0
+  var setAside = 0
   /// The service manager that is told of readiness, progress and life; tests put their own in.
   var manager = ServiceManager()
   private var watchdog = Watchdog()
@@ -41,6 +48,8 @@ final class DaemonCore {
   var showsTail = true
   /// Called before work while no offered file waits; may be called again.
   var onOffersTaken: (() throws -> Void)?
+  /// Seconds that reading a file into the store may take before an alarm says so.
+  var readingPatience = 300.0
   /// Seconds of the first pause after a failure.
   var shortestPause = 1.0
   /// Called after each step, for progress bars.
@@ -53,7 +62,7 @@ final class DaemonCore {
     self.inbox = inbox
     self.log = log
     try Self.prepare(stateDirectory: configuration.stateDirectory)
-    session = DatabaseSession(configuration, ownsCluster: true)
+    session = DatabaseSession(configuration, isDaemon: true)
   }
 
   // MARK: Opening
@@ -62,9 +71,14 @@ final class DaemonCore {
     let record = try session.open()
     let maker = StageMaker(configuration, log: log)
     try openPipelines(record, maker, maker.make())
+    openQuarantine = Set(try record.openQuarantine().map(\.file.path))
+    if untold.isEmpty { try record.endAlarms(source: source) }
     // Not before: a record whose pipelines could not be set up is opened again.
     self.record = record
   }
+
+  /// This daemon, in the table of alarms.
+  private var source: String { ProcessInfo.processInfo.hostName + ":" + configuration.stateDirectory }
 
   func openPipelines(_ record: Record, _ maker: StageMaker, _ sets: [StageSet]) throws {
     if configuration.threads > 0 { OpenBLAS.useThreads(configuration.threads) }
@@ -136,8 +150,9 @@ final class DaemonCore {
       if contents.isStopped { return }
       if contents.wantsReload { reload() }
       offers.add(contents.offered)
-      refusals += contents.refused
-      note("intake", contents.faults.first)
+      notices += contents.notices
+      reports = contents.reports
+      noteIntake(contents.faults)
       do {
         progress = try turn()
         if progress != .waiting {
@@ -151,7 +166,8 @@ final class DaemonCore {
         try survive(error)
       }
       if watchdog.isToBeFed(executor?.signs ?? [:], isWaiting: progress == .waiting) { manager.notify("WATCHDOG=1") }
-      writeStatus(contents.pending, isBusy: progress != .idle)
+      tellAlarms()
+      writeStatus(isBusy: progress != .idle)
       onProgress?()
     }
   }
@@ -159,13 +175,7 @@ final class DaemonCore {
   /// One turn: takes in what is offered, then one step of work.
   private func turn() throws -> Progress {
     let record = try reopened()
-    while let refusal = refusals.first {
-      try record.quarantine(
-        path: refusal.path, size: refusal.size, mtimeNs: refusal.mtimeNs, reason: refusal.reason)
-      log.error("set aside \(refusal.path): \(refusal.reason)")
-      refusals.removeFirst()
-      setAside += 1
-    }
+    try takeNotices(record)
     if let executor { offers.read(for: pipelines, by: executor) }
     if let first = offers.first {
       do { try take(first.offer, first.result, record) } catch {
@@ -200,12 +210,18 @@ final class DaemonCore {
     do {
       try pipeline.receive(offer, result.get())
       // The first of a file's sections comes first; what is wrong with a later one must stand.
-      if offer.plane == 0 { try record.resolveQuarantine(path: offer.path) }
+      if offer.plane == 0 { try resolve(offer.path, record) }
+    } catch is SectionWork.SourceIsGone {
+      log.warning("\(PercentEscape.line(offer.path)) was deleted before it was read")
     } catch let error as VolumeError where error.isAbout(offer.path) {
-      try record.quarantine(
-        path: offer.path, size: offer.size, mtimeNs: offer.mtimeNs, reason: error.description)
-      log.error("set aside \(error)")
-      setAside += 1
+      switch error {
+      case .changed where inbox.lookAgain(offer):
+        log.info("\(PercentEscape.line(offer.path)) changed while it was read; it is looked at again")
+      case .unreadable:
+        try setAside(offer.refused(error.description), record)
+        inbox.lookAgain(offer)
+      default: try setAside(offer.refused(error.description), record)
+      }
     }
   }
 
@@ -237,27 +253,48 @@ final class DaemonCore {
   }
 
   /// Raises, changes or (with nil) clears the alarm of a kind; each change is one line in the log.
-  private func note(_ kind: String, _ text: String?) {
+  func note(_ kind: String, _ text: String?) {
+    let since = alarms.alarms.first { $0.kind == kind }?.since ?? Date()
     if let text {
-      if alarms.raise(kind, text) { log.error("alarm \(kind): \(text)") }
-    } else if alarms.clear(kind) {
+      guard alarms.raise(kind, text) else { return }
+      log.error("alarm \(kind): \(text)")
+      untold.append(AlarmNote(kind: kind, text: text, raisedAt: since.timeIntervalSince1970))
+    } else if let last = alarms.alarms.first(where: { $0.kind == kind })?.text, alarms.clear(kind) {
       log.notice("alarm \(kind) is over")
+      untold.append(
+        AlarmNote(
+          kind: kind, text: last, raisedAt: since.timeIntervalSince1970, endedAt: Date().timeIntervalSince1970))
+    }
+    // Of a long time without a database the latest is worth telling.
+    if untold.count > 100 { untold.removeFirst(untold.count - 100) }
+  }
+
+  /// Tells the database, and so whoever listens, of the alarms that were raised and ended. Its own faults show elsewhere.
+  private func tellAlarms() {
+    guard let record, record.connection.isConnected else { return }
+    while let first = untold.first {
+      do { try record.note(first, source: source) } catch {
+        if !error.isTransient { untold.removeAll() }
+        return
+      }
+      untold.removeFirst()
     }
   }
 
-  private func writeStatus(_ pending: Int, isBusy: Bool) {
+  private func writeStatus(isBusy: Bool) {
     let now = ProcessInfo.processInfo.systemUptime
-    let isIdle = !isBusy && offers.isEmpty && refusals.isEmpty
+    let isIdle = !isBusy && offers.isEmpty && notices.isEmpty
     guard isIdle != wasIdle || now - statusWritten > 0.5 else { return }
     statusWritten = now
     wasIdle = isIdle
     for pipeline in pipelines {
       pipeline.timings.noteWaiting(pipeline.received + offers.count(volume: pipeline.name))
     }
+    let pending = reports.values.reduce(0) { $0 + $1.pending }
     let status = DaemonStatus(
       pid: getpid(), startedAt: startedAt, writtenAt: Date(), state: alarms.alarms.isEmpty ? "running" : "alarm",
       isIdle: isIdle, waitingFiles: pending + offers.count, setAside: setAside, alarms: alarms.alarms,
-      volumes: pipelines.map(\.status))
+      volumes: pipelines.map { self.status($0) })
     do { try status.write(to: configuration.stateDirectory) } catch {
       log.warning("status.json in \(configuration.stateDirectory) cannot be written: \(error.localizedDescription)")
     }

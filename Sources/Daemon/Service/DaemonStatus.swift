@@ -9,9 +9,23 @@ struct DaemonStatus: Codable, Sendable, Equatable {
     var since: Date
   }
 
+  /// How a volume's folder is looked at.
+  struct Intake: Codable, Sendable, Equatable {
+    /// As mount(8) calls it.
+    var fileSystem: String?
+    /// Why it is looked through at every interval only; nil: events tell what comes.
+    var pollsBecause: String?
+    /// Seconds.
+    var scanInterval: Double
+    /// Sentences on files and folders in it that cannot be looked at.
+    var unseen: [String]
+  }
+
   struct Volume: Codable, Sendable, Equatable {
     var name: String
     var folder: String
+    /// Nil while nobody looks at it.
+    var intake: Intake?
     var received: Int
     var provisional: Int
     var final: Int

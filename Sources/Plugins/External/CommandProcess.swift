@@ -36,7 +36,7 @@ final class CommandProcess {
       command.directory.withCString { directory in
         arguments.withUnsafeBufferPointer { arguments in
           environment.withUnsafeBufferPointer { environment in
-            var program = clinux_program(
+            var program = clinux_launch(
               path: path, arguments: arguments.baseAddress, environment: environment.baseAddress, directory: directory,
               input: toProgram.read, output: fromProgram.write, errors: fromErrors.write,
               memory: UInt64(command.memoryLimit), changes_user: command.user == nil ? 0 : 1,
