@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak
+.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak test-stages bench-stages bench-denoise
 
 all: build
 
@@ -49,6 +49,15 @@ soak: build
 	tools/faults/soak.py $(BIN) $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(SIZE),--size $(SIZE)) \
 	  $(if $(INTERVAL),--interval $(INTERVAL)) $(if $(SEED),--seed $(SEED))
 
+# The examples of stages that need scikit-image, PyTorch and waterz, which are installed in an environment of their own (stages/test.sh).
+test-stages: build
+	@stages/test.sh "$(BIN)" $(wildcard $(DATA))
+
+# What a stage from outside costs beside the network; what the built-in denoise stages cost and are good for
+# (Benchmarks/stages/run.sh).
+bench-stages bench-denoise: bench-%: build
+	@Benchmarks/stages/run.sh "$(BIN)" "$(DATA)" $*
+
 # Quality of segments on real sections: scores, scorings beside waterz, faults of a scan (Benchmarks/quality/run.sh).
 bench-scores bench-agglomeration bench-faults: bench-%: build
 	@Benchmarks/quality/run.sh "$(BIN)" "$(DATA)" $*
@@ -80,6 +89,8 @@ install: build install-files
 install-files:
 	for program in fgnetd fgnet-watch fgnet-hdf5; do \
 	  install -D -m 755 $(if $(STRIP),-s) $(BIN)/$$program $(DESTDIR)$(PREFIX)/bin/$$program; done
+	install -D -m 644 include/fgnet_stage.h $(DESTDIR)$(PREFIX)/include/fgnet_stage.h
+	install -D -m 644 stages/python/fgnet_stage.py $(DESTDIR)$(PREFIX)/share/fgnetd/stages/fgnet_stage.py
 	for model in fgnet-nano fgnet-nano-isotropic; do \
 	  install -D -m 644 models/$$model.h5 $(DESTDIR)$(PREFIX)/share/fgnetd/models/$$model.h5; done
 	[ -e $(DESTDIR)$(SYSCONFDIR)/fgnetd/fgnetd.yaml ] || sed 's|/usr/local/|$(PREFIX)/|' config/fgnetd.yaml | \

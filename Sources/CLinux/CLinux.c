@@ -25,6 +25,8 @@ void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), n
 
 void clinux_return_blocks(int bytes) { mallopt(M_MMAP_THRESHOLD, bytes); }
 
+void clinux_widen_pipe(int end) { fcntl(end, F_SETPIPE_SZ, 1 << 20); }
+
 int clinux_program(const char *beside, char *path, size_t size) {
   ssize_t length = readlink("/proc/self/exe", path, size);
   if (length < 0) return -1;

@@ -7,6 +7,8 @@ struct FinalCommit {
   let run: Int64
   /// In z order.
   let commits: [SectionCommit]
+  /// What the operation is called; nil: by what it does.
+  var kind: String?
 
   private var connection: Connection { record.connection }
   private var sections: Parameter { .ints(commits.map { Int64($0.z) }) }
@@ -34,7 +36,7 @@ struct FinalCommit {
     before.existing = try existingFragments()
     let isRevision = !before.existing.isEmpty
     let operation = try record.begin(
-      isRevision ? "revision" : "section_final", volume: volume, firstZ: commits[0].z,
+      kind ?? (isRevision ? "revision" : "section_final"), volume: volume, firstZ: commits[0].z,
       z: commits[commits.count - 1].z, run: run)
     if isRevision { try takeReplaced(&before, operation) }
     var corrections = try CommitCorrections(record, volume: volume, operation: operation, commits: commits)

@@ -38,6 +38,7 @@ public struct Migrator: Sendable {
         PackageResources.m0004a_corrections_sql, PackageResources.m0004b_region_cut_sql,
         PackageResources.m0004c_edits_sql, PackageResources.m0004d_proofreading_sql, PackageResources.m0004e_undo_sql,
       ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")),
+    Migration(number: 5, name: "set_aside", sql: String(decoding: PackageResources.m0005_set_aside_sql, as: UTF8.self)),
   ])
 
   /// - Precondition: numbers are 1, 2, 3, ...

@@ -27,6 +27,8 @@ public struct VoxelSize: Sendable, Equatable {
 
 public enum SectionState: String, Sendable, CaseIterable {
   case received, provisional, final, missing, superseded
+  /// A stage failed on it.
+  case setAside = "set_aside"
 }
 
 /// The current row of a section.

@@ -20,6 +20,41 @@ void clinux_name_thread(const char *name);
 /// what is below 32 MiB from a heap, where holes between large blocks stay in memory.
 void clinux_return_blocks(int bytes);
 
+/// A program to be started with nothing but what is named here.
+typedef struct {
+  /// Absolute.
+  const char *path;
+  /// Both end in a null pointer.
+  char *const *arguments;
+  char *const *environment;
+  /// Its working directory.
+  const char *directory;
+  /// Its standard input, output and errors. No other file stays open.
+  int input, output, errors;
+  /// Bytes of its own that it may have (RLIMIT_DATA, each process of it); 0: no limit.
+  unsigned long long memory;
+  /// Becomes this user first, without other groups, if `changes_user`.
+  int changes_user;
+  unsigned user, group;
+} clinux_launch;
+
+/// What became of a start.
+typedef struct {
+  /// -1 where none was made.
+  int process;
+  /// 0, or an errno. A process that was made has then ended, and is to be waited for.
+  int error;
+  /// What failed, for people.
+  const char *step;
+} clinux_started;
+
+/// Starts a program in a process group of its own, without new privileges and core files. It is killed when this process ends,
+/// however it ends. From the first call on, this process ignores SIGPIPE. Safe from any thread.
+clinux_started clinux_start(const clinux_launch *program);
+
+/// Makes a pipe as large as the system gives; for large transfers.
+void clinux_widen_pipe(int end);
+
 /// Path of the running program, or, unless `beside` is NULL, of the file of that name in the same folder. -1 and errno on failure,
 /// ENAMETOOLONG where `size` does not suffice.
 int clinux_program(const char *beside, char *path, size_t size);

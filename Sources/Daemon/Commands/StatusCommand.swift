@@ -26,6 +26,8 @@ struct StatusCommand: ParsableCommand {
     /// Sections with a warning, and the lowest of them.
     var warnings: Int
     var firstWarnings: [Warning]
+    /// Sections that a stage failed on, the lowest of them.
+    var firstSetAside: [Warning]
   }
 
   struct Warning: Codable {
@@ -62,7 +64,8 @@ struct StatusCommand: ParsableCommand {
           return VolumeCounts(
             name: volume.name, sections: Dictionary(uniqueKeysWithValues: sections), fragments: counts.fragments,
             segments: counts.segments, warnings: warnings.count,
-            firstWarnings: warnings.lowest.map { Warning(z: $0.z, text: $0.text) })
+            firstWarnings: warnings.lowest.map { Warning(z: $0.z, text: $0.text) },
+            firstSetAside: try record.setAside(volume.id).prefix(10).map { Warning(z: $0.z, text: $0.reason) })
         },
         setAside: try record.openQuarantine().map { SetAside(path: $0.file.path, reason: $0.reason) })
     }
@@ -91,6 +94,8 @@ struct StatusCommand: ParsableCommand {
       if let first = volume.firstWarnings.first {
         lines.append("  \(volume.warnings) sections with a warning; z \(first.z): \(first.text)")
       }
+      lines += volume.firstSetAside.map { "  set aside z \($0.z): \($0.text)" }
+      if !volume.firstSetAside.isEmpty { lines.append("  `fgnetd retry --all` tries them again") }
       if let live = report.daemon?.volumes.first(where: { $0.name == volume.name }), report.isRunning {
         if let intake = live.intake { lines += self.intake(live.folder, intake) }
         if !live.awaited.isEmpty {

@@ -49,6 +49,10 @@ struct DaemonConfiguration: Sendable {
   var agglomerate: Stage
   /// Factor on z affinities for each missing section they cross.
   var gapConfidence: Double
+  /// Stages from outside that `stages` may name.
+  var externalStages: [ExternalStageConfiguration]
+  /// Folders that shared objects may be loaded from.
+  var stageFolders: [String]
   var threads: Int
   /// Bytes that the daemon's process may use.
   var memoryLimit: Int
@@ -110,6 +114,8 @@ struct DaemonConfiguration: Sendable {
       watershed: stage(stages.mapping("watershed"), default: "seeded"),
       agglomerate: stage(stages.mapping("agglomerate"), default: "windowed"),
       gapConfidence: stages.double("gap_confidence", default: 0.9, in: 0...1),
+      externalStages: root.sequence("external_stages").compactMap { ExternalStageConfiguration($0) },
+      stageFolders: root.strings("stage_folders", default: []).map(absolute),
       threads: root.int("threads", default: 0, in: 0...1024),
       memoryLimit: root.bytes("memory_limit", default: 4 << 30, atLeast: leastMemory),
       scratchLimit: root.bytes("scratch_limit", default: 32 << 30, atLeast: 0),
@@ -202,7 +208,7 @@ struct DaemonConfiguration: Sendable {
     if agglomerate.enabled && !watershed.enabled {
       texts.append("stages.agglomerate needs fragments: enable stages.watershed, or disable stages.agglomerate as well")
     }
-    return texts.map { ConfigFault(line: nil, text: $0) }
+    return texts.map { ConfigFault(line: nil, text: $0) } + externalFaults
   }
 }
 

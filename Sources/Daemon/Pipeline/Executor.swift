@@ -57,6 +57,11 @@ final class Work<Value: Sendable>: Sendable {
 }
 
 extension Executor {
+  /// A sign of life of the work on this thread; nothing on a thread that does no work.
+  func signOfLife() {
+    if let kind = Thread.current.name.flatMap(WorkKind.init) { try? checkIn(kind) }
+  }
+
   func start<Value: Sendable>(
     _ kind: WorkKind, _ body: @escaping @Sendable () throws -> Value
   ) -> Work<Value> {

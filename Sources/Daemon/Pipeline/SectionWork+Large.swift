@@ -28,7 +28,7 @@ extension SectionWork {
       return try timings.measure(.denoise) {
         try scratch.read(source.key, window, in: whole) { band in
           try executor.checkIn(.network)
-          return try stages.denoised(band, in: whole) { try sourcePart(source, $0) }
+          return try blaming(source.z) { try stages.denoised(band, in: whole) { try sourcePart(source, $0) } }
         }
       }
     }
@@ -50,7 +50,8 @@ extension SectionWork {
     for rows in Self.bands(whole.height) {
       try executor.checkIn(.fragments)
       let band = PlaneWindow(rows: rows, columns: whole.columns)
-      image.replace(band, with: quantised(try stages.denoised(band, in: whole) { try sourcePart(source, $0) }))
+      let denoised = try blaming(source.z) { try stages.denoised(band, in: whole) { try sourcePart(source, $0) } }
+      image.replace(band, with: quantised(denoised))
     }
     return image
   }

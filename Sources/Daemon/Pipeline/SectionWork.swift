@@ -48,6 +48,13 @@ final class SectionWork: @unchecked Sendable {
     self.timings = timings
     self.executor = executor
     self.log = log
+    for stage in stages.supervised {
+      stage.whileWaiting {
+        // Whoever closes the executor cancels what waits.
+        executor.signOfLife()
+        return true
+      }
+    }
     labels = Mutex(ProductCache(capacity: 2, limit: stages.memoryLimit / 64) { $0.labels.storage.count * 4 })
     images = Mutex(ProductCache(capacity: 2, limit: stages.memoryLimit / 64) { $0.storage.count * 4 })
     scratch = DenoisedScratch(directory: store.directory, capacity: 2 * stages.reach.context + 2)
@@ -121,11 +128,19 @@ final class SectionWork: @unchecked Sendable {
       return images[source.key]
     }
     if let ready { return ready }
-    return try denoised(timings.measure(.read) { try sourceImage(source) })
+    let image = try timings.measure(.read) { try sourceImage(source) }
+    return try blaming(source.z) { try denoised(image) }
   }
 
   private func denoised(_ image: Plane<Float>) throws -> Plane<Float> {
     stages.denoise.isEmpty ? image : try timings.measure(.denoise) { try stages.denoised(image) }
+  }
+
+  /// Whatever a stage fails on is the section's, unless it cannot be used at all.
+  func blaming<T>(_ z: SectionNumber, _ body: () throws -> T) throws -> T {
+    do { return try body() } catch let error as StageError where !error.isOutage {
+      throw SectionFailure(z: z, error: error)
+    }
   }
 
   /// The section's pixels from the store, or, if that file was damaged, once more from the source.
@@ -158,7 +173,9 @@ final class SectionWork: @unchecked Sendable {
     let stack = order.stack.map(stackSection)
     let before = stage.operationsDone
     defer { timings.add(operations: stage.operationsDone - before) }
-    return try timings.measure(.affinity) { try stage.affinities(of: order.index, in: stack) }
+    return try timings.measure(.affinity) {
+      try blaming(order.z) { try stage.affinities(of: order.index, in: stack) }
+    }
   }
 
   // MARK: Fragments
@@ -175,9 +192,9 @@ final class SectionWork: @unchecked Sendable {
       let source = order.stack[order.index]
       content.image = try isLarge(order) ? quantisedByBands(source) : quantised(image(source))
     } else if isLarge(order) {
-      return try largeProduct(order, affinities, attributes: content.attributes)
+      return try blaming(order.z) { try largeProduct(order, affinities, attributes: content.attributes) }
     } else {
-      try cut(order, affinities, &content)
+      try blaming(order.z) { try cut(order, affinities, &content) }
     }
     try timings.measure(.store) { try store.write(content, name: order.name) }
     return Made(

@@ -66,7 +66,9 @@ extension VolumePipeline {
   func want(_ product: Product) throws -> Bool {
     guard stages.affinity != nil || !stages.denoise.isEmpty else { return true }
     if products.contains(product.name) { return true }
-    guard hasRoom, !making.contains(where: { $0.order.name == product.name }) else { return false }
+    guard hasRoom, !making.contains(where: { $0.order.name == product.name }), !isPaused(around: product.place) else {
+      return false
+    }
     if let below = product.below, stages.watershed != nil, try !hasFragments(below), !isMaking(below) {
       // The section below was lost from the store: it comes first.
       _ = try want(wantedProduct(product.place - 1))
@@ -140,6 +142,10 @@ extension VolumePipeline {
   func collect() throws -> Bool {
     var failure: (any Error)?
     var hasAny = false
+    var blamed: [SectionFailure] = []
+    func note(_ error: any Error) {
+      if let error = error as? SectionFailure { blamed.append(error) } else { failure = failure ?? error }
+    }
     making = making.compactMap { one in
       var one = one
       switch one.step {
@@ -150,7 +156,7 @@ extension VolumePipeline {
         switch result {
         case .success(let map): one.step = .ready(map)
         case .failure(let error):
-          if !isGivenUp(one.order.z, error) { failure = failure ?? error }
+          if !isGivenUp(one.order.z, error) { note(error) }
           return nil
         }
         return one
@@ -161,16 +167,18 @@ extension VolumePipeline {
         case .success(let made):
           products.insert(one.order.name, affinity: one.order.affinityContent)
           self.made.insert(one.order.name, made)
+          troubles[one.order.z] = nil
           return nil
         case .failure(let error):
           if !(error is SectionWork.LacksFragmentsBelow), !isMended(error), !isGivenUp(one.order.z, error) {
-            failure = failure ?? error
+            note(error)
           }
           one.step = .ready(map)
           return map == nil ? nil : one
         }
       }
     }
+    for one in blamed { try hasFailed(one) }
     if let failure { throw failure }
     try handOn()
     return hasAny
@@ -184,7 +192,9 @@ extension VolumePipeline {
       return try hasFragments(below) || isMaking(below) || isWanted(below)
     }
     for index in making.indices {
-      guard case .ready(let map) = making[index].step, executor.hasRoom(for: .fragments) else { continue }
+      guard case .ready(let map) = making[index].step, executor.hasRoom(for: .fragments),
+        !isPaused(making[index].order.z)
+      else { continue }
       var order = making[index].order
       if let below = order.below?.section, stages.watershed != nil {
         order.below?.file = try products.name(below.z, affinity: below.affinity, in: store)

@@ -37,6 +37,11 @@ final class VolumePipeline {
   /// Products that were found damaged and removed since the start.
   var mended: Set<String> = []
   private var missingCount = 0
+  var setAsideCount = 0
+  /// Sections that a stage failed on lately.
+  var troubles: [SectionNumber: Trouble] = [:]
+  /// Seconds before a section is tried again; doubled for the time after.
+  var shortestPause = 1.0
   private var wroteVolumeAt: Int64?
   /// When a hole was first seen, by monotonic seconds.
   private var awaitedSince: [SectionNumber: Double] = [:]
@@ -81,14 +86,21 @@ final class VolumePipeline {
   }
 
   private func load() throws {
+    let again = try record.retry(volume: volume.id, otherThan: stages.fingerprint, run: runID)
+    if !again.isEmpty { log.notice("\(name): \(again.count) sections that other stages failed on are taken up again") }
     let all = try record.sections(volume.id)
     for row in all {
       rows[row.z] = row
-      if row.state == .missing { plan.declareMissing(row.z) } else { plan.insert(row.z, source: row.sha256 ?? "") }
+      switch row.state {
+      case .missing: plan.declareMissing(row.z)
+      case .setAside: plan.setAside(row.z)
+      default: plan.insert(row.z, source: row.sha256 ?? "")
+      }
     }
     plan.finish(at: volume.lastZ)
     for row in all where row.state == .final { plan.noteCommitted(row.z, content: row.signature ?? "") }
     missingCount = all.count { $0.state == .missing }
+    setAsideCount = all.count { $0.state == .setAside }
     unfilled = try record.unfilledSections(volume.id).reversed()
     if !unfilled.isEmpty {
       log.info("\(name): the label tiles of \(unfilled.count) sections are yet to be written to the database")
@@ -96,10 +108,11 @@ final class VolumePipeline {
     compare(all)
   }
 
-  /// Takes over what an operator changed in the database: missing sections, the volume's end.
+  /// Takes over what an operator changed in the database: missing sections, sections to try again, the volume's end.
   func refresh() throws {
     let now = try record.operatorChanges(volume: volume.id)
     if now.lastZ != plan.lastZ { plan.finish(at: now.lastZ) }
+    if now.setAside != setAsideCount { try takeUpAgain(now.setAside) }
     guard now.missing != missingCount else { return }
     for row in try record.sections(volume.id) where row.state == .missing && rows[row.z]?.state != .missing {
       rows[row.z] = row
@@ -152,6 +165,8 @@ final class VolumePipeline {
       log.info("\(name) z \(file.z): received after it was declared missing (\(file.path))")
     }
     if let warning { log.warning("\(name) z \(file.z): \(warning)") }
+    if rows[file.z]?.state == .setAside { setAsideCount -= 1 }
+    troubles[file.z] = nil
     try reloadRow(file.z)
     plan.insert(file.z, source: taken.sha256)
     awaitedSince[file.z] = nil
@@ -168,7 +183,8 @@ final class VolumePipeline {
 
   /// Nothing comes above the last present section: the tail becomes final.
   func finish(at z: SectionNumber?) throws {
-    guard let last = z ?? plan.stack.last, last != plan.lastZ else { return }
+    let aside = rows.values.filter { $0.state == .setAside }.map(\.z).max()
+    guard let last = z ?? [plan.stack.last, aside].compactMap(\.self).max(), last != plan.lastZ else { return }
     try record.setFinished(volume: volume.id, lastZ: last, run: runID)
     plan.finish(at: last)
   }
@@ -214,7 +230,8 @@ final class VolumePipeline {
     if hasCollected { return .worked }
     if !making.isEmpty { return .waiting }
     let shown = group.isEmpty && showsTail ? try showNextProvisional() : .idle
-    return shown == .idle && group.isEmpty ? try fillNext() : shown
+    let progress = shown == .idle && group.isEmpty ? try fillNext() : shown
+    return progress == .idle && hasPauses ? .waiting : progress
   }
 
   /// Whether all present sections have final rows.
@@ -250,7 +267,8 @@ final class VolumePipeline {
   var status: DaemonStatus.Volume {
     DaemonStatus.Volume(
       name: name, folder: configuration.folder, intake: nil, received: received, provisional: count(.provisional),
-      final: count(.final), missing: count(.missing), awaited: plan.awaited(), finishedAt: plan.lastZ,
+      final: count(.final), missing: count(.missing), sectionsSetAside: setAsideCount, awaited: plan.awaited(),
+      finishedAt: plan.lastZ,
       secondsByStage: timings.seconds, activity: timings.activity)
   }
 

@@ -7,7 +7,7 @@ extension DaemonCore {
     let (new, maker, sets): (DaemonConfiguration, StageMaker, [StageSet])
     do {
       new = try DaemonConfiguration.load(path: configuration.path)
-      maker = StageMaker(new)
+      maker = StageMaker(new, log: log)
       sets = try maker.make()
       try configuration.checkReload(new, reaches: zip(pipelines, sets).map { ($0.name, $0.stages.reach, $1.reach) })
     } catch {

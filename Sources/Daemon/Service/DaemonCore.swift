@@ -71,7 +71,7 @@ final class DaemonCore {
 
   func open() throws {
     let record = try session.open()
-    let maker = StageMaker(configuration)
+    let maker = StageMaker(configuration, log: log)
     try openPipelines(record, maker, maker.make())
     openQuarantine = Set(try record.openQuarantine().map(\.file.path))
     if untold.isEmpty { try record.endAlarms(source: source) }
@@ -97,6 +97,9 @@ final class DaemonCore {
       let pipeline = try VolumePipeline(
         configuration: volume, stages: adjust(stages), store: store, record: record, provenance: maker.provenance,
         executor: executor, timings: timings, log: log)
+      pipeline.shortestPause = shortestPause
+      // Decisions are made on this thread, which hears nothing else meanwhile.
+      (pipeline.stages.agglomerate as? any SupervisedStage)?.whileWaiting { [inbox] in !inbox.stopped }
       pipeline.onFinal = { [unowned self, unowned pipeline] in try onFinal?(pipeline, $0) }
       return pipeline
     }
@@ -110,6 +113,7 @@ final class DaemonCore {
   }
 
   func closePipelines() {
+    for pipeline in pipelines { for stage in pipeline.stages.supervised { stage.cancel() } }
     executor?.close()
     executor = nil
     watchdog = Watchdog()

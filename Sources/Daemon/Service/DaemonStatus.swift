@@ -30,6 +30,8 @@ struct DaemonStatus: Codable, Sendable, Equatable {
     var provisional: Int
     var final: Int
     var missing: Int
+    /// Sections that a stage failed on.
+    var sectionsSetAside: Int
     var awaited: [Int32]
     var finishedAt: Int32?
     var secondsByStage: [String: Double]
