@@ -26,6 +26,10 @@ import Testing
       volume: stack.volume, run: stack.run,
       SectionCommit(z: 120, file: "p.h5", signature: "p", fragments: shown, edges: [], labels: World.tiles(77)))
     try record.declareMissing(volume: stack.volume, z: 121, run: stack.run)
+    try stack.receive(122, bytes: 122)
+    let failed = try #require(try record.section(stack.volume, z: 122))
+    try record.setAside(
+      volume: stack.volume, z: 122, sectionID: failed.id, reason: "stage mine: no answer", run: stack.run)
     try record.quarantine(path: "/scope/s122.tif", size: 1, mtimeNs: 1, reason: "cut short")
     try record.note(AlarmNote(kind: "disk", text: "no room", raisedAt: 1, endedAt: 9), source: "scope:/state")
     return stack
@@ -39,7 +43,7 @@ import Testing
     return blocks.joined().components(separatedBy: ";\n").filter { !$0.allSatisfy(\.isWhitespace) }
   }
 
-  @Test(arguments: [("docs/data-model.md", 22), ("README.md", 4)])
+  @Test(arguments: [("docs/data-model.md", 23), ("README.md", 4)])
   func everyExampleGivesRows(document: String, count: Int) throws {
     let examples = try statements(document)
     #expect(examples.count == count)
