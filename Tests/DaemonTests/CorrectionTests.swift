@@ -44,7 +44,15 @@ import Testing
         from (select distinct decision || (segment_a = segment_b) as what from fgnet.corrections) c
         """)
         == "jointrue separatefalse")
-    #expect(try bench.query("select count(*)::text from fgnet.conflict where kind = 'lost'") == "0")
+    #expect(
+      try bench.query(
+        """
+        select count(*)::text from fgnet.correction c
+        where c.until_operation_id is not null
+          and not exists (select from fgnet.correction d where d.continues_id = c.correction_id)
+          and not exists (
+            select from fgnet.conflict k where k.correction_id = c.correction_id and k.kind = 'lost')
+        """) == "0", "what is not carried over is told")
     try withRecord(bench.configuration) { record in
       var lines: [String] = []
       #expect(try VerifyLineageCommand.check(record, "test") { lines.append($0) } == 0, "\(lines)")
