@@ -8,11 +8,7 @@ enum HDF5Helper {
   private static let largestExpansion = 4096
 
   /// The helper lies beside the running program.
-  private static let program: String = {
-    var path = [CChar](repeating: 0, count: 4096)
-    guard clinux_program("fgnet-hdf5", &path, path.count) == 0 else { return "fgnet-hdf5" }
-    return path.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-  }()
+  private static let program = Programs.path(beside: "fgnet-hdf5")
 
   /// Finds the dataset.
   static func describe(_ path: String, dataset: String?, fileSize: Int) throws(FormatFault) -> HDF5Picture {

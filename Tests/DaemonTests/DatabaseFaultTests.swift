@@ -10,54 +10,6 @@ import Testing
 @Suite(.serialized) struct DatabaseFaultTests {
   static let zs = Array(SectionNumber(0)..<6)
 
-  /// A bench whose database is a server of its own, as a lab has one.
-  final class Laboratory {
-    let bench: Bench
-    let server: EmbeddedCluster
-    /// For connections of others than the daemon.
-    let conninfo: String
-
-    init() throws {
-      bench = try Bench(size: 96)
-      var options = EmbeddedCluster.Options()
-      options.settings = ["fsync": "off", "synchronous_commit": "off", "shared_buffers": "16MB"]
-      server = EmbeddedCluster(directory: bench.folder + "/server", options: options)
-      conninfo = try server.start()
-      bench.configuration.databaseURL = conninfo
-    }
-
-    deinit { try? server.stop() }
-
-    func script(_ sql: String) throws { try Connection(conninfo).script(sql) }
-
-    /// Segments the sections, shown only when final, with something done before the network's call `call` (from 1 on, the volume is finished); each alarm goes to
-    /// `onAlarm` while it stands.
-    /// - Returns: the alarms' texts.
-    func run(before call: Int, _ fault: @escaping () throws -> Void, onAlarm: @escaping (String) throws -> Void) throws
-      -> [String]
-    {
-      let networks = OverlapTests.Count()
-      var alarms: [String] = []
-      try bench.run([DatabaseFaultTests.zs.map { try bench.write($0) }]) { core in
-        core.showsTail = false
-        core.adjust = { set in
-          var set = set
-          set.affinity = set.affinity.map { inner in
-            OverlapTests.Watched(inner) { _ in if networks.next() == call { try fault() } }
-          }
-          return set
-        }
-        core.onProgress = { [unowned core] in
-          for alarm in core.alarms.alarms where alarm.kind == "database" {
-            alarms.append(alarm.text)
-            #expect(throws: Never.self) { try onAlarm(alarm.text) }
-          }
-        }
-      }
-      return alarms
-    }
-  }
-
   /// Rows, files and events of an undisturbed run.
   private static let calm = Result {
     let laboratory = try Laboratory()
@@ -188,5 +140,34 @@ import Testing
       })
     #expect(alarms.contains { $0.contains("25006") }, "\(alarms)")
     #expect(try Self.state(laboratory.bench) == Self.calm.get())
+  }
+}
+
+extension Laboratory {
+  /// Segments the sections, shown only when final, with something done before the network's call `call` (from 1 on, the volume is finished); each alarm goes to
+  /// `onAlarm` while it stands.
+  /// - Returns: the alarms' texts.
+  func run(before call: Int, _ fault: @escaping () throws -> Void, onAlarm: @escaping (String) throws -> Void) throws
+    -> [String]
+  {
+    let networks = OverlapTests.Count()
+    var alarms: [String] = []
+    try bench.run([DatabaseFaultTests.zs.map { try bench.write($0) }]) { core in
+      core.showsTail = false
+      core.adjust = { set in
+        var set = set
+        set.affinity = set.affinity.map { inner in
+          OverlapTests.Watched(inner) { _ in if networks.next() == call { try fault() } }
+        }
+        return set
+      }
+      core.onProgress = { [unowned core] in
+        for alarm in core.alarms.alarms where alarm.kind == "database" {
+          alarms.append(alarm.text)
+          #expect(throws: Never.self) { try onAlarm(alarm.text) }
+        }
+      }
+    }
+    return alarms
   }
 }

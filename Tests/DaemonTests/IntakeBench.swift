@@ -1,3 +1,4 @@
+import Domain
 import DB
 import Foundation
 import Intake
@@ -73,9 +74,9 @@ final class IntakeBench {
 
   /// Takes what comes until `done` holds; false after a minute.
   func take(until done: (IntakeBench) -> Bool) -> Bool {
-    let end = MonotonicCondition.now() + 60
+    let end = monotonicSeconds() + 60
     while !done(self) {
-      if MonotonicCondition.now() > end { return false }
+      if monotonicSeconds() > end { return false }
       contents = inbox.take(timeout: 0.05)
       offered += contents.offered
       notices += contents.notices

@@ -11,32 +11,6 @@ import Testing
   /// `TimeoutStopSec` of the unit.
   private static let stopSeconds = 120.0
 
-  /// A server of the lab, and benches that use it.
-  private final class Laboratory {
-    let bench: Bench
-    let server: EmbeddedCluster
-    let conninfo: String
-
-    init() throws {
-      bench = try Bench(size: 96)
-      var options = EmbeddedCluster.Options()
-      options.settings = ["fsync": "off", "synchronous_commit": "off", "shared_buffers": "16MB"]
-      server = EmbeddedCluster(directory: bench.folder + "/server", options: options)
-      conninfo = try server.start()
-      bench.configuration.databaseURL = conninfo
-    }
-
-    deinit { try? server.stop() }
-
-    /// A configuration file with a state directory of its own.
-    func file(_ name: String) throws -> String {
-      let path = "\(bench.folder)/\(name).yaml"
-      let text = bench.configuration.text.replacing("\(bench.folder)/state", with: "\(bench.folder)/\(name)")
-      try (text + "\ndatabase:\n  url: \"\(conninfo)\"\n").write(toFile: path, atomically: true, encoding: .utf8)
-      return path
-    }
-  }
-
   /// Ends a program, if it has not ended.
   private func end(_ program: ProgramTests.Program) {
     if program.isRunning { program.signal(SIGKILL) }

@@ -182,7 +182,7 @@ private final class Watched {
     #expect(other.process.ending?.hasSuffix("file is not a folder") == true)
   }
 
-  /// A user name space has limits of its own; where none can be made, nothing is shown by this.
+  /// A user name space has limits of its own.
   static let hasUserNamespaces = {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
@@ -200,8 +200,8 @@ private final class Watched {
         program: "/usr/bin/unshare", folders: ["-Ur", "sh", "-c", script, try watcherProgram(), folder.path]))
   }
 
-  @Test(.enabled(if: hasUserNamespaces, "needs unprivileged user name spaces"))
-  func noMoreWatchesIsToldOnceAndTheRestIsWatched() throws {
+  @Test func noMoreWatchesIsToldOnceAndTheRestIsWatched() throws {
+    try #require(Self.hasUserNamespaces, "needs user name spaces (kernel.unprivileged_userns_clone)")
     for name in ["a", "b", "c", "d"] { try check(mkdir(folder.file(name), 0o755), "mkdir") }
     let watched = try limited("watches", to: 3)
     #expect(watched.read(until: .ready))
@@ -214,8 +214,8 @@ private final class Watched {
     #expect(watched.read(until: .closed(folder.file("z.tif"))))
   }
 
-  @Test(.enabled(if: hasUserNamespaces, "needs unprivileged user name spaces"))
-  func noMoreInstancesEndsItWithTheRemedy() throws {
+  @Test func noMoreInstancesEndsItWithTheRemedy() throws {
+    try #require(Self.hasUserNamespaces, "needs user name spaces (kernel.unprivileged_userns_clone)")
     let watched = try limited("instances", to: 0)
     #expect(!watched.read { _ in false })
     #expect(watched.process.ending?.contains("raise fs.inotify.max_user_instances with sysctl") == true)

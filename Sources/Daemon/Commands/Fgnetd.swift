@@ -72,6 +72,11 @@ struct VolumeOption: ParsableArguments {
     }
     return configuration.volumes[0].name
   }
+
+  /// For commands that go through every volume unless one is named.
+  func chosenOrAll(_ configuration: DaemonConfiguration) -> [String] {
+    name.map { [$0] } ?? configuration.volumes.map(\.name)
+  }
 }
 
 /// Opens the database for a command, and closes what it started.

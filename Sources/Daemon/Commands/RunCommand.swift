@@ -14,7 +14,7 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let configuration = try config.load()
     // One whose mount hangs is told of by the intake, which waits for it; what was taken in before goes on meanwhile.
-    try checkFolders(configuration) { _ in }
+    try checkFolders(configuration, mayBeSilent: true)
     let log = Logger.program()
     let inbox = Inbox()
     let lock = try StateLock(configuration.stateDirectory)
@@ -40,10 +40,8 @@ struct RunCommand: ParsableCommand {
 }
 
 /// Faults of the watched folders that are better told before anything starts.
-/// - Parameter silent: called with a volume whose folder does not answer; nil: that is a fault like the others.
-func checkFolders(
-  _ configuration: DaemonConfiguration, silent: ((DaemonConfiguration.Volume) -> Void)? = nil
-) throws {
+/// - Parameter mayBeSilent: a folder that does not answer is no fault.
+func checkFolders(_ configuration: DaemonConfiguration, mayBeSilent: Bool = false) throws {
   for volume in configuration.volumes {
     switch FolderCheck.check(volume.folder, seconds: 10) {
     case .good: break
@@ -56,11 +54,9 @@ func checkFolders(
         "the folder \(volume.folder) of volume \(volume.name) is not readable for this user; change its permissions",
         status: .noPermission)
     case .silent:
-      guard let silent else {
-        throw OperatorError(
-          "the folder \(volume.folder) of volume \(volume.name) does not answer; mend its mount", status: .noInput)
-      }
-      silent(volume)
+      if mayBeSilent { continue }
+      throw OperatorError(
+        "the folder \(volume.folder) of volume \(volume.name) does not answer; mend its mount", status: .noInput)
     }
   }
 }

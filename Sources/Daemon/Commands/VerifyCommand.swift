@@ -22,7 +22,7 @@ struct VerifyCommand: ParsableCommand {
 
   func run() throws {
     let configuration = try config.load()
-    let names = volume.name.map { [$0] } ?? configuration.volumes.map(\.name)
+    let names = volume.chosenOrAll(configuration)
     if repair {
       let lock = try StateLock(configuration.stateDirectory)
       defer { lock.release() }
@@ -109,7 +109,11 @@ final class StoreRepair {
     damaged.sorted { $0.key < $1.key }.flatMap { volume, faults in faults.map { (volume, $0) } }
   }
 
-  private func folder(_ volume: String) -> String { configuration.stateDirectory + "/sections/" + volume + "/" }
-  private func path(_ volume: String, _ fault: StoreCheck.Fault) -> String { folder(volume) + fault.file }
-  private func aside(_ volume: String, _ fault: StoreCheck.Fault) -> String { folder(volume) + "damaged-" + fault.file }
+  private func store(_ volume: String) -> SectionStore {
+    SectionStore(stateDirectory: configuration.stateDirectory, volume: volume)
+  }
+  private func path(_ volume: String, _ fault: StoreCheck.Fault) -> String { store(volume).path(fault.file) }
+  private func aside(_ volume: String, _ fault: StoreCheck.Fault) -> String {
+    store(volume).path("damaged-" + fault.file)
+  }
 }

@@ -14,7 +14,7 @@ struct VerifyLineageCommand: ParsableCommand {
 
   func run() throws {
     let configuration = try config.load()
-    let names = volume.name.map { [$0] } ?? configuration.volumes.map(\.name)
+    let names = volume.chosenOrAll(configuration)
     let wrong = try withRecord(configuration) { record in
       try names.reduce(0) { try $0 + Self.check(record, $1) { print($0) } }
     }

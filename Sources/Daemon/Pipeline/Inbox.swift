@@ -1,3 +1,4 @@
+import Domain
 import Intake
 
 /// A section in a complete file that the intake offers to the pipeline.
@@ -149,7 +150,7 @@ final class Inbox: @unchecked Sendable {
   /// - Parameter wakes: whether `wake` ends the wait too.
   func take(timeout: Double, wakes: Bool = true) -> Contents {
     condition.withLock {
-      let end = MonotonicCondition.now() + timeout
+      let end = monotonicSeconds() + timeout
       while timeout > 0, offered.isEmpty, notices.isEmpty, !isStopped, !wantsReload, !(wakes && isWoken),
         condition.wait(until: end)
       {}

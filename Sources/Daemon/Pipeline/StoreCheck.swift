@@ -25,7 +25,7 @@ struct StoreCheck {
   init(record: Record, volume: VolumeRow, stateDirectory: String) {
     self.record = record
     self.volume = volume
-    store = SectionStore(directory: stateDirectory + "/sections/" + volume.name)
+    store = SectionStore(stateDirectory: stateDirectory, volume: volume.name)
   }
 
   /// What is wrong, from the lowest section.

@@ -22,9 +22,7 @@ extension VolumePipeline {
   /// How often a section is tried.
   static let attempts = 3
 
-  private var now: Double { ProcessInfo.processInfo.systemUptime }
-
-  func isPaused(_ z: SectionNumber) -> Bool { troubles[z].map { now < $0.notBefore } ?? false }
+  func isPaused(_ z: SectionNumber) -> Bool { troubles[z].map { monotonicSeconds() < $0.notBefore } ?? false }
 
   /// Whether a section that the product of this place looks at waits to be tried again.
   func isPaused(around place: Int) -> Bool {
@@ -41,7 +39,7 @@ extension VolumePipeline {
     let failures = (troubles[failure.z]?.failures ?? 0) + 1
     guard failures < Self.attempts else { return try setAside(failure.z, "\(failure.error)") }
     let pause = shortestPause * Double(1 << (failures - 1))
-    troubles[failure.z] = Trouble(failures: failures, notBefore: now + pause)
+    troubles[failure.z] = Trouble(failures: failures, notBefore: monotonicSeconds() + pause)
     log.warning(
       "\(name) z \(failure.z): \(failure.error); tried again in \(pause) s, \(Self.attempts - failures) more times")
   }

@@ -91,7 +91,7 @@ final class DaemonCore {
     self.executor = executor
     pipelines = try zip(configuration.volumes, sets).map { volume, stages in
       if let note = maker.voxelNote(stages) { log.info("\(volume.name): \(note)") }
-      let store = SectionStore(directory: configuration.stateDirectory + "/sections/" + volume.name)
+      let store = SectionStore(stateDirectory: configuration.stateDirectory, volume: volume.name)
       let timings = timings[volume.name] ?? StageTimings()
       self.timings[volume.name] = timings
       let pipeline = try VolumePipeline(

@@ -67,13 +67,7 @@ final class IntakeThread: @unchecked Sendable {
   }
 
   /// The watcher lies beside this program.
-  static let watcherProgram: String = {
-    var path = [CChar](repeating: 0, count: 4096)
-    guard clinux_program("fgnet-watch", &path, path.count) == 0 else { return "fgnet-watch" }
-    return path.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-  }()
-
-  private static func now() -> Double { MonotonicCondition.now() }
+  static let watcherProgram = Programs.path(beside: "fgnet-watch")
 
   func start() {
     let thread = Thread { [self] in
@@ -107,13 +101,13 @@ final class IntakeThread: @unchecked Sendable {
     var scanAt = 0.0
     defer { hasLooked.signal() }
     while !isStopping.load(ordering: .relaxed) {
-      if Self.now() >= scanAt || queue.wantsScan {
+      if monotonicSeconds() >= scanAt || queue.wantsScan {
         scan()
         if scanAt == 0 { hasLooked.signal() }
-        scanAt = Self.now() + (queue.suspended == nil ? interval : min(interval, Self.suspendedInterval))
+        scanAt = monotonicSeconds() + (queue.suspended == nil ? interval : min(interval, Self.suspendedInterval))
       }
       startWatcherIfDue()
-      for path in inbox.takeFilesToLookAtAgain(volume.name) { queue.lookAgain(path, now: Self.now()) }
+      for path in inbox.takeFilesToLookAtAgain(volume.name) { queue.lookAgain(path, now: monotonicSeconds()) }
       let isBusy = advance()
       publish()
       wait(until: isBusy ? 0 : scanAt)
@@ -126,7 +120,8 @@ final class IntakeThread: @unchecked Sendable {
   private var mayWatch: Bool { identity != nil && fileSystem?.tellsEvents ?? true }
 
   private func startWatcherIfDue() {
-    guard mayWatch, queue.suspended == nil, watcher == nil || watcherLimit != nil, Self.now() >= restartAt else {
+    guard mayWatch, queue.suspended == nil, watcher == nil || watcherLimit != nil, monotonicSeconds() >= restartAt
+    else {
       return
     }
     // One that reached a limit makes room for the next.
@@ -134,7 +129,7 @@ final class IntakeThread: @unchecked Sendable {
     watcherLimit = nil
     do {
       watcher = try WatcherProcess(program: program, folders: [volume.folder])
-      restarts.didStart(now: Self.now())
+      restarts.didStart(now: monotonicSeconds())
     } catch {
       watcherEnded(error.description)
     }
@@ -142,7 +137,7 @@ final class IntakeThread: @unchecked Sendable {
 
   private func watcherEnded(_ reason: String) {
     watcher = nil
-    restartAt = restarts.didEnd(now: Self.now())
+    restartAt = restarts.didEnd(now: monotonicSeconds())
     if watcherFault == nil {
       log.warning("\(volume.name): the watcher ended: \(reason); the folder is looked through until it runs again")
     }
@@ -159,7 +154,7 @@ final class IntakeThread: @unchecked Sendable {
   private func readEvents() {
     guard let watcher else { return }
     let events = watcher.read()
-    let now = Self.now()
+    let now = monotonicSeconds()
     for event in events {
       switch event {
       case .ready: watcherFault = nil
@@ -181,11 +176,11 @@ final class IntakeThread: @unchecked Sendable {
   private var seconds: String { interval == interval.rounded() ? "\(Int(interval)) s" : "\(interval) s" }
 
   private func scan() {
-    let started = Self.now()
+    let started = monotonicSeconds()
     let result = view.scan(volume.folder) { life.give(volume.folder) }
     if case .listing(let listing) = result { note(listing) }
     let wasSuspended = queue.suspended != nil
-    queue.scan(result, started: started, now: Self.now())
+    queue.scan(result, started: started, now: monotonicSeconds())
     if wasSuspended, queue.suspended == nil, watcher == nil { restartAt = 0 }
     life.give(volume.folder)
     tellFaults()
@@ -222,11 +217,11 @@ final class IntakeThread: @unchecked Sendable {
 
   /// Looks at files that are due. Returns whether there may be more.
   private func advance() -> Bool {
-    let due = queue.due(Self.now(), limit: Self.batch)
+    let due = queue.due(monotonicSeconds(), limit: Self.batch)
     for path in due {
       life.give(path)
       let outcome = view.probe(path, volume.images)
-      queue.probed(path, outcome, status: view.status(path), now: Self.now())
+      queue.probed(path, outcome, status: view.status(path), now: monotonicSeconds())
     }
     life.give(volume.folder)
     var ready: [OfferedFile] = []
@@ -263,7 +258,7 @@ final class IntakeThread: @unchecked Sendable {
   private func wait(until scanAt: Double) {
     let until = min(
       scanAt, queue.nextDue ?? .infinity, watcher == nil && mayWatch && queue.suspended == nil ? restartAt : .infinity)
-    let milliseconds = Int32(max(0, min(250, (until - Self.now()) * 1000 + 1)))
+    let milliseconds = Int32(max(0, min(250, (until - monotonicSeconds()) * 1000 + 1)))
     life.give(volume.folder)
     guard let watcher else {
       poll(nil, 0, milliseconds)

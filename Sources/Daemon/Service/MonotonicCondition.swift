@@ -1,3 +1,4 @@
+import Domain
 import Glibc
 
 /// A lock with a condition whose waits are by a clock that nobody sets: `NSCondition` waits by the wall clock, and for an hour
@@ -24,13 +25,6 @@ final class MonotonicCondition: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  /// Seconds of the clock that waits go by.
-  static func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-  }
-
   func withLock<T>(_ body: () throws -> T) rethrows -> T {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
@@ -41,7 +35,7 @@ final class MonotonicCondition: @unchecked Sendable {
   func broadcast() { pthread_cond_broadcast(condition) }
 
   /// Waits within `withLock` for a broadcast.
-  /// - Returns: false when it is `end` by `now()` before there is one.
+  /// - Returns: false when it is `end` by `monotonicSeconds()` before there is one.
   func wait(until end: Double) -> Bool {
     var time = timespec()
     time.tv_sec = Int(end.rounded(.down))

@@ -1,3 +1,4 @@
+import Domain
 import Glibc
 
 /// What is still to be sent.

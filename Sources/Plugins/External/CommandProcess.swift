@@ -228,9 +228,3 @@ final class CommandProcess {
     return (ends[0], ends[1])
   }
 }
-
-func monotonicSeconds() -> Double {
-  var now = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &now)
-  return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
-}
