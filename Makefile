@@ -76,8 +76,8 @@ bench-memory: build
 bench-pipeline bench-post bench-growth: bench-%: build
 	@SECTIONS="$(SECTIONS)" SIZE="$(SIZE)" Benchmarks/way/run.sh "$(BIN)" "$(DATA)" $*
 
-# The database at size: 2000 made-up sections of 10 000 fragments, 2 million operations of people (Benchmarks/db/run.sh). Takes an
-# hour and 45 GB below .bench; SCALE=0.05 makes less of it.
+# The database at size: 2000 made-up sections of 10 000 fragments, 2 million operations of people (Benchmarks/db/run.sh). Takes
+# half an hour or more and 30 GB below .bench; SCALE=0.05 makes less of it.
 bench-db: build
 	@Benchmarks/db/run.sh "$(BIN)" "$(SCALE)"
 

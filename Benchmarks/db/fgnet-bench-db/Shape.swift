@@ -9,8 +9,8 @@ struct Shape {
   /// Operations of people.
   var edits: Int
   /// Mean number of sections of a piece of a neurite; share of the pieces that the daemon joins to nothing; mean number of
-  /// sections until it joins one of the others. With these the events and the live segments for each fragment are those of
-  /// real sections (docs/performance.md).
+  /// sections until it joins one of the others. With these births, merges and growth for each fragment are about those of real
+  /// sections (docs/performance.md).
   let meanLength = 20.0
   let orphans = 0.3
   let meanDelay = 0.7
