@@ -16,7 +16,8 @@ if [ "$scale" = small ]; then
   "$bench" make "$here/late" --sections 40 --edits 400 --fragments 400 2>"$here/log" || { cat "$here/log" >&2; exit 1; }
   "$bench" check "$here/late"
   "$bench" measure "$here/late" "$here/early" --commits 2 --fragments 400 >"$here/table"
-  "$bench" check "$here/late"
+  # Commits went on in this one; the other one also took rows by COPY alone, which retires no segments.
+  "$bench" check "$here/early"
   grep -q '^| commit over' "$here/table"
 else
   read -r sections edits <<<"$(awk -v s="$scale" 'BEGIN { printf "%d %d", 2000 * s, 2000000 * s }')"

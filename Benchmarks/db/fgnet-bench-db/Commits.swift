@@ -25,6 +25,7 @@ struct Commits {
   }
 
   /// Writes the rows of the next section by COPY alone; only that is timed. The rows come from a commit that is undone.
+  /// Segments that the section retires stay as they were, so the history is good for measuring only from then on.
   func copy(_ place: inout Place, _ times: inout Times) throws {
     let commit = try receive(&place)
     let connection = place.record.connection
