@@ -16,7 +16,7 @@ public struct Fgnetd: ParsableCommand {
       DeclareMissingCommand.self, RetryCommand.self, StageTestCommand.self, WaitCommand.self, SQLCommand.self,
       InitDatabaseCommand.self,
       ExportCommand.self, EvaluateCommand.self,
-      TuneCommand.self, RenderCommand.self, VerifyCommand.self, VerifyLineageCommand.self,
+      TuneCommand.self, RenderCommand.self, VerifyCommand.self,
       SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}
