@@ -39,6 +39,10 @@ public struct Migrator: Sendable {
         PackageResources.m0004c_edits_sql, PackageResources.m0004d_proofreading_sql, PackageResources.m0004e_undo_sql,
       ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")),
     Migration(number: 5, name: "set_aside", sql: String(decoding: PackageResources.m0005_set_aside_sql, as: UTF8.self)),
+    Migration(
+      number: 6, name: "review_queue",
+      sql: [PackageResources.m0006a_confirm_sql, PackageResources.m0006b_review_queue_sql]
+        .map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")),
   ])
 
   /// - Precondition: numbers are 1, 2, 3, ...
