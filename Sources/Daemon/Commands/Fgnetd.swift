@@ -17,7 +17,7 @@ public struct Fgnetd: ParsableCommand {
       InitDatabaseCommand.self,
       ExportCommand.self, EvaluateCommand.self,
       TuneCommand.self, RenderCommand.self, VerifyCommand.self,
-      SimulateCommand.self, ModelCommand.self,
+      ImportCorrectionsCommand.self, SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}
 
