@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth bench-db lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak test-stages bench-stages bench-denoise
+.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-review bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth bench-db lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak test-stages bench-stages bench-denoise
 
 all: build
 
@@ -59,8 +59,9 @@ test-stages: build
 bench-stages bench-denoise: bench-%: build
 	@Benchmarks/stages/run.sh "$(BIN)" "$(DATA)" $*
 
-# Quality of segments on real sections: scores, scorings beside waterz, faults of a scan (Benchmarks/quality/run.sh).
-bench-scores bench-agglomeration bench-faults: bench-%: build
+# Quality of segments on real sections: scores, scorings beside waterz, faults of a scan, what a proofreader gains by the review
+# queue (Benchmarks/quality/run.sh).
+bench-scores bench-agglomeration bench-faults bench-review: bench-%: build
 	@Benchmarks/quality/run.sh "$(BIN)" "$(DATA)" $*
 
 # Speed of the network: each kernel against the machine's peak; the whole beside other runtimes (Benchmarks/speed/run.sh).

@@ -17,8 +17,8 @@ public struct Fgnetd: ParsableCommand {
       SQLCommand.self,
       InitDatabaseCommand.self,
       ExportCommand.self, EvaluateCommand.self,
-      TuneCommand.self, RenderCommand.self, VerifyCommand.self, VerifyLineageCommand.self,
-      SimulateCommand.self, ModelCommand.self,
+      TuneCommand.self, RenderCommand.self, VerifyCommand.self,
+      ImportCorrectionsCommand.self, SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}
 
