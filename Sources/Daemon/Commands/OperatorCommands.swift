@@ -35,7 +35,8 @@ struct FinishCommand: ParsableCommand {
   @OptionGroup var config: ConfigurationOption
   @OptionGroup var volume: VolumeOption
   @Option(
-    help: "The last section's number; without it, the highest that is there, or is missing or set aside right above it.")
+    help: "The last section's number; without it, the highest that is there, or is missing or set aside right above it."
+  )
   var last: Int32?
 
   func run() throws {
