@@ -70,15 +70,15 @@ def phases(bench, process, is_stopping, is_up):
 
 
 def stop_in_copy(bench, process, seconds):
-    """Stops the process as soon as rows are on their way to the server. A server's process says so in its title, and reading that takes
-    microseconds; a COPY takes milliseconds."""
+    """Stops the process while the server takes in rows of it; returns whether it did. A server's process says so in its title, and
+    reading that takes microseconds; a COPY takes milliseconds, too few to ask the server for it."""
     give_up = time.monotonic() + seconds
     server = bench.server()
     while process.poll() is None and time.monotonic() < give_up:
         try:
             sessions = Path(f"/proc/{server}/task/{server}/children").read_text().split()
         except OSError:
-            return
+            return False
         titles = [f"/proc/{session}/cmdline" for session in sessions]
         for _ in range(1000):
             for title in titles:
@@ -86,13 +86,15 @@ def stop_in_copy(bench, process, seconds):
                     with open(title, "rb") as file:
                         if b"] COPY" in file.read():
                             process.send_signal(signal.SIGSTOP)
-                            return
+                            return True
                 except OSError:
                     pass
+    return False
 
 
 def moment(bench, process, draw, longest):
-    """Waits for a random moment of a run, at most `longest` seconds after its start-up. Returns whether the process had been told to stop, and whether it was up."""
+    """Waits for a random moment of a run, at most `longest` seconds after its start-up. Returns whether the process had been told to stop,
+    whether it was up, and whether it is stopped in a COPY."""
 
     def sleep(seconds):
         try:
@@ -103,26 +105,26 @@ def moment(bench, process, draw, longest):
     kind = draw.random()
     if kind < 0.2:
         sleep(draw.uniform(0, 1.5))
-        return False, bench.is_served_by(process)
+        return False, bench.is_served_by(process), False
     while process.poll() is None and not bench.is_served_by(process):
         time.sleep(0.005)
     sleep(draw.uniform(0, longest))
     if kind < 0.85:
         # Commits are short beside the network: some kills wait for one, and some for the COPY in it.
         aim = draw.random()
-        if aim < 0.15:
-            stop_in_copy(bench, process, 8)
-        elif aim < 0.4:
+        if aim < 0.2:
+            return False, True, stop_in_copy(bench, process, 15)
+        if aim < 0.4:
             finals = bench.counts().get("final", 0)
             give_up = time.monotonic() + 5
             while process.poll() is None and time.monotonic() < give_up and bench.counts().get("final", 0) == finals:
                 time.sleep(0.002)
             sleep(draw.uniform(0, 0.1))
-        return False, True
+        return False, True, False
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     sleep(draw.uniform(0, 0.6))
-    return True, True
+    return True, True, False
 
 
 def main():
@@ -165,9 +167,10 @@ def main():
             while kills < options.kills and kills - before < MOST_KILLS:
                 command = ["ingest", "--quiet", bench.watched] if draw.random() < 0.5 else ["run"]
                 process = bench.start(*command, log=here / "log")
-                is_stopping, is_up = moment(bench, process, draw, longest)
+                is_stopping, is_up, is_in_copy = moment(bench, process, draw, longest)
                 if process.poll() is None:
-                    hits.update(phases(bench, process, is_stopping, is_up))
+                    found = phases(bench, process, is_stopping, is_up)
+                    hits.update(found | {"COPY"} if is_in_copy else found)
                     kills += 1
                     if kills % 5 == 0:
                         hits["all processes"] += 1
