@@ -25,6 +25,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: ["FullFoundation"]),
   ],
   targets: [
     // C libraries of the system.
@@ -52,9 +53,15 @@ let package = Package(
       // A section of pixels at -O0 takes a minute; every test that needs one would wait for it.
       swiftSettings: swiftSettings + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     library(
+      "Web",
+      [
+        "Domain", "Volumes", "DB", "CDeflate", .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "Logging", package: "swift-log"),
+      ], resources: [.embedInCode("Pages")]),
+    library(
       "Daemon",
       [
-        "Domain", "FGNetKernel", "Volumes", "DB", "Intake", "Plugins", "Simulator", "CLinux",
+        "Domain", "FGNetKernel", "Volumes", "DB", "Intake", "Plugins", "Simulator", "Web", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
@@ -84,9 +91,12 @@ let package = Package(
     tests("PluginsTests", ["Plugins", "Domain", "FGNetKernel"]),
     tests("SimulatorTests", ["Simulator", "Domain"]),
     tests(
+      "WebTests",
+      ["Web", "Domain"]),
+    tests(
       "DaemonTests",
       [
-        "Daemon", "Domain", "DB", "Plugins", "Volumes", "Simulator", .product(name: "Logging", package: "swift-log"),
+        "Daemon", "Domain", "DB", "Plugins", "Volumes", "Simulator", "Web", .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
   ]

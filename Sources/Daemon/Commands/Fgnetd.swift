@@ -14,7 +14,7 @@ public struct Fgnetd: ParsableCommand {
       RunCommand.self, IngestCommand.self, StatusCommand.self, InspectCommand.self, CheckConfigCommand.self,
       FinishCommand.self,
       DeclareMissingCommand.self, WaitCommand.self, SQLCommand.self, ExportCommand.self, EvaluateCommand.self,
-      TuneCommand.self, RenderCommand.self,
+      TuneCommand.self, RenderCommand.self, PlotCommand.self,
       SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}

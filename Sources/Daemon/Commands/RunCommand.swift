@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Logging
+import Web
 
 /// `fgnetd run`: the daemon.
 struct RunCommand: ParsableCommand {
@@ -22,6 +23,9 @@ struct RunCommand: ParsableCommand {
     try core.open()
     defer { core.close() }
     core.logProcessor()
+    let web = configuration.web.map { core.webServer($0) }
+    web?.start()
+    defer { web?.stop() }
     let intake = try IntakeThread(configuration: configuration, known: core.knownFiles(), inbox: inbox, log: log)
     intake.start()
     defer { intake.stop() }

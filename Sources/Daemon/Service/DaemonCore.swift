@@ -56,6 +56,9 @@ final class DaemonCore {
     session = DatabaseSession(configuration, ownsCluster: true)
   }
 
+  /// Of the database, for libpq.
+  var conninfo: String { session.conninfo }
+
   // MARK: Opening
 
   func open() throws {
