@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth lint layers dependencies fmt clean install install-files deb test-systemd
+.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth bench-web test-web lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak test-stages bench-stages bench-denoise
 
 all: build
 
@@ -27,6 +27,7 @@ layers:
 test: dependencies lint layers
 	swift build --build-tests
 	swift test --skip-build
+	tools/faults/full_disks.py .build/debug
 	tools/fuzz.sh 4
 
 # Every parser of image files under libFuzzer, SECONDS each; with DATA=, real files are seeds too.
@@ -37,6 +38,34 @@ fuzz: dependencies
 # Checks on real sections, which are not part of the project (tools/test-data.sh says how DATA is laid out).
 test-data: build
 	@tools/test-data.sh "$(BIN)" "$(DATA)"
+
+# Killed at KILLS random moments, on the sections of a folder SECTIONS or on simulated ones (tools/faults/kills.py).
+KILLS ?= 200
+test-kills: build
+	tools/faults/kills.py $(BIN) $(if $(SECTIONS),--sections "$(SECTIONS)") --kills $(KILLS)
+
+# SECTIONS small simulated sections at a fixed rate, with faults of every kind (tools/faults/soak.py).
+soak: build
+	tools/faults/soak.py $(BIN) $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(SIZE),--size $(SIZE)) \
+	  $(if $(INTERVAL),--interval $(INTERVAL)) $(if $(SEED),--seed $(SEED))
+
+# The examples of stages that need scikit-image, PyTorch and waterz, which are installed in an environment of their own (stages/test.sh).
+test-stages: build
+	@stages/test.sh "$(BIN)" $(wildcard $(DATA))
+
+# The pages in a real browser, and other programs' clients on the daemon's addresses (tools/test-web.sh). Needs Chromium. PICTURES=folder keeps
+# pictures of the pages.
+test-web: build
+	@tools/test-web.sh "$(BIN)" $(if $(PICTURES),--pictures "$(PICTURES)")
+
+# The pipeline's speed with pages open beside it, against that with nobody looking (Benchmarks/web/run.py). Nothing else may run.
+bench-web: build
+	@python3 Benchmarks/web/run.py "$(BIN)" $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(SIZE),--size $(SIZE))
+
+# What a stage from outside costs beside the network; what the built-in denoise stages cost and are good for
+# (Benchmarks/stages/run.sh).
+bench-stages bench-denoise: bench-%: build
+	@Benchmarks/stages/run.sh "$(BIN)" "$(DATA)" $*
 
 # Quality of segments on real sections: scores, scorings beside waterz, faults of a scan (Benchmarks/quality/run.sh).
 bench-scores bench-agglomeration bench-faults: bench-%: build
@@ -69,6 +98,8 @@ install: build install-files
 install-files:
 	for program in fgnetd fgnet-watch fgnet-hdf5; do \
 	  install -D -m 755 $(if $(STRIP),-s) $(BIN)/$$program $(DESTDIR)$(PREFIX)/bin/$$program; done
+	install -D -m 644 include/fgnet_stage.h $(DESTDIR)$(PREFIX)/include/fgnet_stage.h
+	install -D -m 644 stages/python/fgnet_stage.py $(DESTDIR)$(PREFIX)/share/fgnetd/stages/fgnet_stage.py
 	for model in fgnet-nano fgnet-nano-isotropic; do \
 	  install -D -m 644 models/$$model.h5 $(DESTDIR)$(PREFIX)/share/fgnetd/models/$$model.h5; done
 	[ -e $(DESTDIR)$(SYSCONFDIR)/fgnetd/fgnetd.yaml ] || sed 's|/usr/local/|$(PREFIX)/|' config/fgnetd.yaml | \

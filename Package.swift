@@ -15,8 +15,11 @@ func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Re
   .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: swiftSettings)
 }
 
 let package = Package(
@@ -26,6 +29,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: ["FullFoundation"]),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
   ],
   targets: [
     // C libraries of the system.
@@ -37,6 +41,8 @@ let package = Package(
     .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto"),
     .systemLibrary(name: "CInotifyTools"),
+    // Only a header: what shared objects with stages are written against.
+    .systemLibrary(name: "CStage"),
     // C of our own.
     .target(name: "CLinux", cSettings: kernelSettings),
     .target(name: "CKernels", cSettings: kernelSettings),
@@ -45,9 +51,10 @@ let package = Package(
     library("Domain", []),
     library("FGNetKernel", ["COpenBLAS", "CKernels", "CHDF5"]),
     library("Volumes", ["Domain", "CHDF5", "CVolumes", "CCrypto", "CLinux"]),
-    library("DB", ["Domain", "CPostgres", "CCrypto"], resources: [.embedInCode("Migrations")]),
+    library(
+      "DB", ["Domain", "CPostgres", "CCrypto"], resources: [.embedInCode("Migrations"), .embedInCode("Access")]),
     library("Intake", ["Domain", "CLinux"]),
-    library("Plugins", ["Domain", "FGNetKernel", "CKernels"]),
+    library("Plugins", ["Domain", "FGNetKernel", "CKernels", "CLinux", "CStage"]),
     .target(
       name: "Simulator", dependencies: ["Domain"],
       // A section of pixels at -O0 takes a minute; every test that needs one would wait for it.
@@ -56,6 +63,7 @@ let package = Package(
       "Web",
       [
         "Domain", "Volumes", "DB", "CDeflate", .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "Logging", package: "swift-log"),
       ], resources: [.embedInCode("Pages")]),
     library(
@@ -88,16 +96,15 @@ let package = Package(
     tests("VolumesTests", ["Volumes", "Domain", "fgnet-hdf5"]),
     tests("DBTests", ["DB", "Domain"]),
     tests("IntakeTests", ["Intake", "Domain"]),
-    tests("PluginsTests", ["Plugins", "Domain", "FGNetKernel"]),
+    tests("PluginsTests", ["Plugins", "Domain", "FGNetKernel"], exclude: ["Stages"]),
     tests("SimulatorTests", ["Simulator", "Domain"]),
-    tests(
-      "WebTests",
-      ["Web", "Domain"]),
+    tests("WebTests", ["Web", "Domain"]),
     tests(
       "DaemonTests",
       [
-        "Daemon", "Domain", "DB", "Plugins", "Volumes", "Simulator", "Web", .product(name: "Logging", package: "swift-log"),
+        "Daemon", "Domain", "DB", "Intake", "Plugins", "Volumes", "Simulator", "Web",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ]),
+      ], exclude: ["Stages"]),
   ]
 )

@@ -105,20 +105,9 @@ stop
 state random >"$here/random.state"
 check "random order, one by one: the same labels and rows" cmp "$here/batch.state" "$here/random.state"
 
-# Killed again and again.
-configure killed
-kills=0
-for delay in 0.7 1.3 0.9 2.1 1.1 1.7 0.6 2.5 1.2 0.8 1.9 1.0 3.1 0.7 1.4 2.2 1.6 0.9 1.3 2.7; do
-  fgnetd ingest --quiet --config "$here/killed/fgnetd.yaml" "$data/demo/image" 2>/dev/null &
-  victim=$!
-  timeout "$delay" tail --pid="$victim" -f /dev/null || true
-  if kill -9 "$victim" 2>/dev/null; then kills=$((kills + 1)); fi
-  wait "$victim" 2>/dev/null || true
-done
-fgnetd ingest --quiet --config "$here/killed/fgnetd.yaml" "$data/demo/image" 2>/dev/null
-state killed >"$here/killed.state"
-check "killed $kills times: the same labels and rows" cmp "$here/batch.state" "$here/killed.state"
-check "no leftover temporary files" test -z "$(find "$here/killed/state/sections" -name '.*' -type f)"
+# Killed again and again; `make test-kills` does it more often.
+check "killed 40 times: the same labels and rows, no leftover files" \
+  tools/faults/kills.py "$bin" --sections "$data/demo/image" --kills 40
 
 # Files of real microscopes: shape, numbers and pixel size are those that MANIFEST.tsv states.
 fgnetd inspect --json "$data"/formats/*.{tif,tiff,png,mrc,dm3,dm4,h5,hdf5} >"$here/inspected" 2>/dev/null || true

@@ -95,6 +95,12 @@ int cimages_tiff_select(struct cimages_tiff *handle, uint32_t index, char *messa
   return 0;
 }
 
+int cimages_tiff_select_at(struct cimages_tiff *handle, uint64_t offset, char *message) {
+  handle->failure[0] = 0;
+  if (!TIFFSetSubDirectory(handle->tiff, offset)) return fail(handle, message, "the page cannot be read");
+  return 0;
+}
+
 int cimages_tiff_info(struct cimages_tiff *handle, struct cimages_info *info, char *message) {
   TIFF *tiff = handle->tiff;
   handle->failure[0] = 0;
@@ -114,29 +120,70 @@ int cimages_tiff_info(struct cimages_tiff *handle, struct cimages_info *info, ch
   return 0;
 }
 
-static int read_strips(struct cimages_tiff *handle, uint8_t *out, size_t row_bytes, uint32_t height, char *message) {
+struct layout {
+  uint32_t width, height;
+  size_t bytes;         // of a number
+  size_t row_bytes;     // of the page
+  uint32_t block_rows;  // of a strip or tile
+  int tiled;
+};
+
+static int layout_of(struct cimages_tiff *handle, struct layout *layout, char *message) {
+  struct cimages_info info;
+  if (cimages_tiff_info(handle, &info, message) != 0) return -1;
   TIFF *tiff = handle->tiff;
+  layout->width = info.width;
+  layout->height = info.height;
+  layout->bytes = info.bits / 8;
+  layout->row_bytes = (size_t)info.width * layout->bytes;
+  layout->tiled = TIFFIsTiled(tiff);
+  if (info.samples != 1 || layout->bytes == 0 || info.bits % 8 != 0)
+    return fail(handle, message, "the page's shape is not what was asked for");
   uint32_t rows = 0;
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &rows);
-  if (rows == 0 || rows > height) rows = height;
-  if ((uint64_t)TIFFScanlineSize64(tiff) != row_bytes) return fail(handle, message, "rows have an unexpected size");
-  for (uint32_t y = 0; y < height; y += rows) {
-    uint32_t here = height - y < rows ? height - y : rows;
-    tmsize_t wanted = (tmsize_t)(row_bytes * here);
-    tmsize_t got = TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, y, 0), out + row_bytes * y, wanted);
+  if (layout->tiled) {
+    TIFFGetField(tiff, TIFFTAG_TILELENGTH, &rows);
+    if (rows == 0) return fail(handle, message, "tiles have an unexpected size");
+  } else {
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &rows);
+    if (rows == 0 || rows > info.height) rows = info.height;
+    if ((uint64_t)TIFFScanlineSize64(tiff) != layout->row_bytes)
+      return fail(handle, message, "rows have an unexpected size");
+  }
+  layout->block_rows = rows;
+  return 0;
+}
+
+static int read_strips(struct cimages_tiff *handle, const struct layout *layout, uint32_t first, uint32_t count,
+                       uint8_t *out, char *message) {
+  TIFF *tiff = handle->tiff;
+  uint32_t rows = layout->block_rows;
+  for (uint32_t y = first; y < first + count; y += rows) {
+    uint32_t here = first + count - y < rows ? first + count - y : rows;
+    tmsize_t wanted = (tmsize_t)(layout->row_bytes * here);
+    uint8_t *place = out + layout->row_bytes * (y - first);
+    tmsize_t got = TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, y, 0), place, wanted);
     if (got != wanted) return fail(handle, message, "a strip is shorter than its rows");
   }
   return 0;
 }
 
-static int read_tiles(struct cimages_tiff *handle, uint8_t *out, uint32_t width, uint32_t height, size_t bytes,
-                      char *message) {
+static int read_lines(struct cimages_tiff *handle, const struct layout *layout, uint32_t first, uint32_t count,
+                      uint8_t *out, char *message) {
+  for (uint32_t y = first; y < first + count; y++) {
+    if (TIFFReadScanline(handle->tiff, out + layout->row_bytes * (y - first), y, 0) != 1)
+      return fail(handle, message, "a strip is shorter than its rows");
+  }
+  return 0;
+}
+
+static int read_tiles(struct cimages_tiff *handle, const struct layout *layout, uint32_t first, uint32_t count,
+                      uint8_t *out, char *message) {
   TIFF *tiff = handle->tiff;
-  uint32_t tile_width = 0, tile_height = 0;
+  size_t bytes = layout->bytes;
+  uint32_t width = layout->width, tile_width = 0, tile_height = layout->block_rows;
   TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &tile_width);
-  TIFFGetField(tiff, TIFFTAG_TILELENGTH, &tile_height);
   uint64_t tile_bytes = TIFFTileSize64(tiff);
-  if (tile_width == 0 || tile_height == 0 || tile_bytes != (uint64_t)tile_width * tile_height * bytes)
+  if (tile_width == 0 || tile_bytes != (uint64_t)tile_width * tile_height * bytes)
     return fail(handle, message, "tiles have an unexpected size");
   uint16_t compression = COMPRESSION_NONE;
   TIFFGetFieldDefaulted(tiff, TIFFTAG_COMPRESSION, &compression);
@@ -144,7 +191,7 @@ static int read_tiles(struct cimages_tiff *handle, uint8_t *out, uint32_t width,
   uint8_t *tile = malloc(tile_bytes);
   if (tile == NULL) return fail(handle, message, "out of memory for a tile");
   int status = 0;
-  for (uint32_t y = 0; y < height && status == 0; y += tile_height) {
+  for (uint32_t y = first; y < first + count && status == 0; y += tile_height) {
     for (uint32_t x = 0; x < width && status == 0; x += tile_width) {
       // Of a page with strips and a tile's height libtiff (4.5.0) does not know the size of a tile, and reads all of its bytes.
       if (uncompressed && TIFFGetStrileByteCount(tiff, TIFFComputeTile(tiff, x, y, 0, 0)) > tile_bytes) {
@@ -156,25 +203,44 @@ static int read_tiles(struct cimages_tiff *handle, uint8_t *out, uint32_t width,
         status = fail(handle, message, "a tile is shorter than its pixels");
         break;
       }
-      uint32_t rows = height - y < tile_height ? height - y : tile_height;
+      uint32_t rows = first + count - y < tile_height ? first + count - y : tile_height;
       uint32_t columns = width - x < tile_width ? width - x : tile_width;
       for (uint32_t row = 0; row < rows; row++)
-        memcpy(out + ((size_t)(y + row) * width + x) * bytes, tile + (size_t)row * tile_width * bytes, columns * bytes);
+        memcpy(out + ((size_t)(y - first + row) * width + x) * bytes, tile + (size_t)row * tile_width * bytes,
+               columns * bytes);
     }
   }
   free(tile);
   return status;
 }
 
+uint32_t cimages_tiff_band(struct cimages_tiff *handle, size_t bytes, char *message) {
+  struct layout layout;
+  if (layout_of(handle, &layout, message) != 0) return 0;
+  uint64_t rows = bytes / layout.row_bytes;
+  // A strip that is larger is read row by row.
+  if (layout.tiled && rows < layout.block_rows) rows = layout.block_rows;
+  if (rows >= layout.block_rows) rows = rows / layout.block_rows * layout.block_rows;
+  return rows == 0 ? 1 : rows > layout.height ? layout.height : (uint32_t)rows;
+}
+
+int cimages_tiff_read_rows(struct cimages_tiff *handle, uint32_t first, uint32_t count, void *out, size_t out_bytes,
+                           char *message) {
+  struct layout layout;
+  if (layout_of(handle, &layout, message) != 0) return -1;
+  if (first > layout.height || count > layout.height - first || out_bytes != layout.row_bytes * count)
+    return fail(handle, message, "the page's shape is not what was asked for");
+  if (layout.tiled) return read_tiles(handle, &layout, first, count, out, message);
+  // Rows of a part of a strip can be had one by one only.
+  if (first % layout.block_rows != 0 || (count < layout.block_rows && first + count < layout.height))
+    return read_lines(handle, &layout, first, count, out, message);
+  return read_strips(handle, &layout, first, count, out, message);
+}
+
 int cimages_tiff_read(struct cimages_tiff *handle, void *out, size_t out_bytes, char *message) {
   struct cimages_info info;
   if (cimages_tiff_info(handle, &info, message) != 0) return -1;
-  size_t bytes = info.bits / 8;
-  size_t row_bytes = (size_t)info.width * bytes;
-  if (info.samples != 1 || bytes == 0 || info.bits % 8 != 0 || out_bytes != row_bytes * info.height)
-    return fail(handle, message, "the page's shape is not what was asked for");
-  if (TIFFIsTiled(handle->tiff)) return read_tiles(handle, out, info.width, info.height, bytes, message);
-  return read_strips(handle, out, row_bytes, info.height, message);
+  return cimages_tiff_read_rows(handle, 0, info.height, out, out_bytes, message);
 }
 
 int cimages_tiff_write(const char *path, const void *pixels, uint32_t height, uint32_t width, int bits, int deflate,

@@ -73,11 +73,7 @@ struct ClusterLayout: Sendable {
     defer { close(lock) }
     guard dataVersion == nil else { return }
     let fresh = directory + "/data.new-\(getpid())"
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-    for name in names.sorted() where name.hasPrefix("data.new") {
-      // What an orphaned initdb makes while it is removed goes at the next start.
-      try? FileManager.default.removeItem(atPath: directory + "/" + name)
-    }
+    removeHalfMade()
     if FileManager.default.fileExists(atPath: data), rmdir(data) != 0 {
       throw .cluster("\(data) is not a PostgreSQL cluster and not empty: move it away")
     }
@@ -95,6 +91,14 @@ struct ClusterLayout: Sendable {
       throw .cluster("initdb failed in \(directory): \(oneLine(String(said ?? "exit status \(run.status)")))\(hint)")
     }
     guard rename(fresh, data) == 0 else { throw .cluster("\(fresh) cannot be renamed: \(Self.lastFault)") }
+  }
+
+  /// Removes clusters that were not made to the end. What an orphaned initdb makes meanwhile goes at the next start.
+  func removeHalfMade() {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+    for name in names.sorted() where name.hasPrefix("data.new") {
+      try? FileManager.default.removeItem(atPath: directory + "/" + name)
+    }
   }
 
   /// Keeps the log to two files of `limit` bytes. The server appends, so the file is copied and emptied under it.

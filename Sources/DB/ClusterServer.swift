@@ -79,6 +79,8 @@ struct ClusterServer: Sendable {
       "unix_socket_permissions": "0700", "logging_collector": "off", "log_destination": "stderr",
       "log_line_prefix": "%m [%p] ", "log_min_messages": "warning", "log_min_error_statement": "panic",
       "log_parameter_max_length": "0", "max_connections": "32", "shared_buffers": "64MB", "cluster_name": "fgnet",
+      // Compiling a query takes longer than any of those that are asked here.
+      "jit": "off",
     ]
     settings.merge(options.settings) { kept, given in kept == given ? kept : given }
     settings["listen_addresses"] = ""

@@ -12,6 +12,7 @@ public final class Connection {
   public init(_ conninfo: String) throws(DatabaseError) {
     let settings: [(String, String)] = [
       ("connect_timeout", "10"), ("fallback_application_name", "fgnetd"), ("keepalives_idle", "30"),
+      ("keepalives_interval", "10"), ("keepalives_count", "3"), ("tcp_user_timeout", "60000"),
       ("dbname", conninfo), ("client_encoding", "UTF8"),
     ]
     let handle = withCStrings(settings.map(\.0)) { keywords in
@@ -24,13 +25,21 @@ public final class Connection {
       throw .connectionFailed(reason)
     }
     cpostgres_silence_notices(handle)
-    try script("set search_path to fgnet; set datestyle to iso; set extra_float_digits to 1")
+    // A server that does not hear from this program any more lets go of its locks in a minute. Nobody waits for a lock for long,
+    // so that the daemon can be told to stop meanwhile.
+    try script(
+      """
+      set search_path to fgnet; set datestyle to iso; set extra_float_digits to 1; set lock_timeout to '5s';
+      set tcp_keepalives_idle to 30; set tcp_keepalives_interval to 10; set tcp_keepalives_count to 3
+      """)
   }
 
   deinit { PQfinish(handle) }
 
   /// Whether the server was there at the last call.
   public var isConnected: Bool { PQstatus(handle) == CONNECTION_OK }
+  /// Whether the next statement can be sent: connected, and no transaction open.
+  public var isUsable: Bool { isConnected && !isInTransaction }
   /// Whether a transaction is open.
   public var isInTransaction: Bool { PQtransactionStatus(handle) != PQTRANS_IDLE }
   /// The server's version, such as 150020.
@@ -74,7 +83,8 @@ public final class Connection {
     let name = "fgnet_\(savepoints)"
     savepoints += 1
     defer { savepoints -= 1 }
-    try script(nested ? "savepoint \(name)" : "begin")
+    // Whatever the server's default is: a statement sees what was committed before it, after a lock was waited for too.
+    try script(nested ? "savepoint \(name)" : "begin isolation level read committed")
     let value: T
     do {
       value = try body()
@@ -121,6 +131,17 @@ public final class Connection {
       }
     }
     if let problem { throw problem }
+  }
+
+  /// What the server has told of channels that this connection listens to, since the last call.
+  public func notifications() throws(DatabaseError) -> [(channel: String, payload: String)] {
+    guard PQconsumeInput(handle) == 1 else { throw failure(nil) }
+    var told: [(channel: String, payload: String)] = []
+    while let one = PQnotifies(handle) {
+      told.append((String(cString: one.pointee.relname), String(cString: one.pointee.extra)))
+      PQfreemem(one)
+    }
+    return told
   }
 
   private func checked(_ result: OpaquePointer?) throws(DatabaseError) -> QueryResult {

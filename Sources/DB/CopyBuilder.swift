@@ -79,6 +79,13 @@ public struct CopyBuilder: ~Copyable {
     }
   }
 
+  /// bytea
+  public mutating func bytea(_ value: [UInt8]) {
+    field()
+    buffer.append(Int32(value.count))
+    value.withUnsafeBytes { buffer.append(bytes: $0) }
+  }
+
   /// Ends the data and lends it.
   consuming func withData<T>(_ body: (UnsafeRawBufferPointer) -> T) -> T {
     precondition(pending == 0, "the last row lacks \(pending) values")

@@ -21,10 +21,18 @@ public enum DatabaseError: Error, Sendable, Equatable, CustomStringConvertible {
     case .connectionFailed, .connectionLost: true
     case .server(let state, _):
       state.hasPrefix("08") || state.hasPrefix("57P0") || state.hasPrefix("53") || state.hasPrefix("40")
-        || state == "25006"
+        || state == "25006" || state == Self.lockNotAvailable || state == "58030"
     case .unexpected, .conflict, .schema, .cluster: false
     }
   }
+
+  /// Whether it is the private cluster that cannot be made, started or stopped.
+  public var isOfCluster: Bool { if case .cluster = self { true } else { false } }
+
+  /// Whether this program cannot use the schema that is there.
+  public var isOfSchema: Bool { if case .schema = self { true } else { false } }
+
+  private static let lockNotAvailable = "55P03"
 
   /// The server's code for the failure, if it came from the server.
   public var sqlstate: String? {
@@ -36,6 +44,8 @@ public enum DatabaseError: Error, Sendable, Equatable, CustomStringConvertible {
     switch self {
     case .connectionFailed(let reason): "no connection to PostgreSQL: \(reason)"
     case .connectionLost(let reason): "connection to PostgreSQL lost: \(reason)"
+    case .server(Self.lockNotAvailable, _):
+      "another session holds a lock on what is to be read or written; it is among those of pg_stat_activity"
     case .server(let state, let message): "PostgreSQL refused a statement (\(state)): \(message)"
     case .unexpected(let what): "unexpected answer of PostgreSQL: \(what)"
     case .conflict(let what): what

@@ -50,7 +50,7 @@ public final class EmbeddedCluster: Sendable {
       let user = try ServerUser.needed(for: directory)
       try layout.prepare(user)
       let installation = try PostgresInstallation.find(configured: options.binaries, wanted: layout.dataVersion)
-      if layout.dataVersion == nil { try layout.initialise(installation, user) }
+      if layout.dataVersion == nil { try layout.initialise(installation, user) } else { layout.removeHalfMade() }
       try layout.boundLog(options.logLimit)
       let server = ClusterServer(layout: layout, installation: installation, user: user, options: options)
       state = try server.ensureRunning()

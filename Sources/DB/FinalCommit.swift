@@ -7,6 +7,8 @@ struct FinalCommit {
   let run: Int64
   /// In z order.
   let commits: [SectionCommit]
+  /// What the operation is called; nil: by what it does.
+  var kind: String?
 
   private var connection: Connection { record.connection }
   private var sections: Parameter { .ints(commits.map { Int64($0.z) }) }
@@ -27,19 +29,26 @@ struct FinalCommit {
     for (lower, upper) in zip(commits, commits.dropFirst()) where lower.z == upper.z {
       throw .conflict("section \(lower.z) is given twice in one commit")
     }
+    try record.claim(volume)
     for commit in commits { try record.mark(commit, .final, volume: volume, run: run) }
     var before = Before()
     before.provisional = try takeProvisional()
     before.existing = try existingFragments()
     let isRevision = !before.existing.isEmpty
     let operation = try record.begin(
-      isRevision ? "revision" : "section_final", volume: volume, firstZ: commits[0].z,
+      kind ?? (isRevision ? "revision" : "section_final"), volume: volume, firstZ: commits[0].z,
       z: commits[commits.count - 1].z, run: run)
-    if isRevision { try takeReplaced(&before) }
+    if isRevision { try takeReplaced(&before, operation) }
+    var corrections = try CommitCorrections(record, volume: volume, operation: operation, commits: commits)
+    try corrections?.carry(before.removed)
+    try corrections?.loadPairs()
     var input = SegmentDiff.Input(z: commits[0].z)
-    try gather(&input, before)
+    let stored = try gather(&input, before, corrections)
+    try corrections?.enforce(&input, stored: stored)
     let diff = SegmentDiff(input)
     try apply(diff, input, before, operation)
+    try corrections?.finish(diff, input)
+    try record.noteSegmentations(commits, .final, volume: volume, run: run, operation: operation)
     let settled = try settle(before.provisional, diff, input, operation)
     let events = diff.events + settled
     try record.copyEvents(events, volume: volume, operation: operation)
@@ -72,8 +81,8 @@ struct FinalCommit {
         """, [.int(volume), sections]))
   }
 
-  /// Deletes the edges of the sections, and those of other sections that end in fragments that go.
-  private func takeReplaced(_ before: inout Before) throws(DatabaseError) {
+  /// Moves the edges of the sections, and those of other sections that end in fragments that go, into the history.
+  private func takeReplaced(_ before: inout Before, _ operation: Int64) throws(DatabaseError) {
     var kept = Set<FragmentID>()
     for commit in commits { for (_, id) in commit.fragments { kept.insert(id) } }
     before.removed = before.existing.filter { !kept.contains($0.fragment) }
@@ -86,10 +95,15 @@ struct FinalCommit {
       with lost as (
         delete from region_edge e where volume_id = $1
           and (z = any($2::bigint[]) or fragment_a = any($3::bigint[]) or fragment_b = any($3::bigint[]))
-        returning fragment_a, fragment_b, accepted
+        returning *
+      ), kept as (
+        insert into region_edge_history (volume_id, fragment_a, fragment_b, z, kind, contact_area_px, mean_affinity, score,
+          accepted, operation_id, until_operation_id)
+        select volume_id, fragment_a, fragment_b, z, kind, contact_area_px, mean_affinity, score, accepted, operation_id, $4
+        from lost
       )
       select fragment_a, fragment_b from lost where accepted order by 1, 2
-      """, [.int(volume), sections, .ints(before.removed.map(\.fragment.signed))])
+      """, [.int(volume), sections, .ints(before.removed.map(\.fragment.signed)), .int(operation)])
     for row in 0..<gone.count {
       let a = FragmentID(signed: try gone.int(row, 0))
       let b = FragmentID(signed: try gone.int(row, 1))
@@ -99,7 +113,10 @@ struct FinalCommit {
 
   // MARK: the input of the diff
 
-  private func gather(_ input: inout SegmentDiff.Input, _ before: Before) throws(DatabaseError) {
+  /// - Returns: how many edges at the end of the input were there before the commit.
+  private func gather(
+    _ input: inout SegmentDiff.Input, _ before: Before, _ corrections: CommitCorrections?
+  ) throws(DatabaseError) -> Int {
     var segmentOf: [FragmentID: SegmentID] = [:]
     for member in before.existing { segmentOf[member.fragment] = member.segment }
     var batch = Set<FragmentID>()
@@ -108,20 +125,26 @@ struct FinalCommit {
         if segmentOf[id] == nil { input.added.append(id) }
         guard batch.insert(id).inserted else { throw .conflict("fragment \(id) is given twice in one commit") }
       }
-      for edge in commit.edges where edge.accepted {
+      for edge in commit.edges where edge.accepted && corrections?.separated.contains(.init(edge.a, edge.b)) != true {
         input.edges.append(.init(a: edge.a, b: edge.b, score: edge.score))
       }
     }
-    try lookUp(outsideEnds(batch, before), &segmentOf)
+    let joins = corrections?.joins ?? []
+    for pair in joins { input.edges.append(.init(a: pair.a, b: pair.b, score: 1)) }
+    try lookUp(outsideEnds(batch, before, joins), &segmentOf)
 
     var losing = Set(before.removed.map(\.segment))
     for edge in before.lostEdges { for end in [edge.a, edge.b] { if let s = segmentOf[end] { losing.insert(s) } } }
     let removed = Set(before.removed.map(\.fragment))
     input.removed = before.removed
+    var stored: [SegmentDiff.Edge] = []
     if !losing.isEmpty {
       let expanded = losing.sorted()
       input.surviving = try members(of: expanded).filter { !removed.contains($0.fragment) }
-      input.edges += try storedEdges(of: expanded)
+      stored = try storedEdges(of: expanded, corrected: corrections != nil)
+      let known = Set(joins)
+      if !known.isEmpty { stored.removeAll { known.contains(.init($0.a, $0.b)) } }
+      input.edges += stored
     }
     var contracted: [SegmentDiff.Member] = []
     for edge in input.edges {
@@ -132,10 +155,13 @@ struct FinalCommit {
       }
     }
     input.contracted = contracted
+    return stored.count
   }
 
   /// Ends of edges that are neither in the commit nor among the sections' existing fragments.
-  private func outsideEnds(_ batch: Set<FragmentID>, _ before: Before) throws(DatabaseError) -> Set<FragmentID> {
+  private func outsideEnds(
+    _ batch: Set<FragmentID>, _ before: Before, _ joins: [CommitCorrections.Pair]
+  ) throws(DatabaseError) -> Set<FragmentID> {
     var inside = batch
     for member in before.existing { inside.insert(member.fragment) }
     let removed = Set(before.removed.map(\.fragment))
@@ -149,6 +175,7 @@ struct FinalCommit {
       }
     }
     for edge in before.lostEdges { for end in [edge.a, edge.b] where !inside.contains(end) { outside.insert(end) } }
+    for pair in joins { for end in [pair.a, pair.b] where !inside.contains(end) { outside.insert(end) } }
     return outside
   }
 
@@ -184,14 +211,24 @@ struct FinalCommit {
         """, [.int(volume), .ints(segments.map(\.signed))]))
   }
 
-  private func storedEdges(of segments: [SegmentID]) throws(DatabaseError) -> [SegmentDiff.Edge] {
+  private func storedEdges(of segments: [SegmentID], corrected: Bool) throws(DatabaseError) -> [SegmentDiff.Edge] {
     let result = try connection.execute(
-      """
-      select e.fragment_a, e.fragment_b, e.score from segment s
-      join fragment f on f.volume_id = s.volume_id and f.segment_id = s.segment_id
-      join region_edge e on e.volume_id = f.volume_id and e.fragment_a = f.fragment_id
-      where s.volume_id = $1 and s.live_id = any($2::bigint[]) and e.accepted order by 1, 2
-      """, [.int(volume), .ints(segments.map(\.signed))])
+      corrected
+        ? """
+        select e.fragment_a, e.fragment_b, e.score from segment s
+        join fragment f on f.volume_id = s.volume_id and f.segment_id = s.segment_id and f.state = 'final'
+        cross join lateral (
+          select e.fragment_a, e.fragment_b, e.score from effective_edge e
+          where e.volume_id = f.volume_id and e.fragment_a = f.fragment_id offset 0
+        ) e
+        where s.volume_id = $1 and s.live_id = any($2::bigint[]) order by 1, 2
+        """
+        : """
+        select e.fragment_a, e.fragment_b, e.score from segment s
+        join fragment f on f.volume_id = s.volume_id and f.segment_id = s.segment_id
+        join region_edge e on e.volume_id = f.volume_id and e.fragment_a = f.fragment_id
+        where s.volume_id = $1 and s.live_id = any($2::bigint[]) and e.accepted order by 1, 2
+        """, [.int(volume), .ints(segments.map(\.signed))])
     var edges: [SegmentDiff.Edge] = []
     for row in 0..<result.count {
       edges.append(

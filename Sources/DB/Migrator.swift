@@ -25,6 +25,20 @@ public struct Migrator: Sendable {
     Migration(number: 1, name: "initial", sql: String(decoding: PackageResources.m0001_initial_sql, as: UTF8.self)),
     Migration(
       number: 2, name: "file_facts", sql: String(decoding: PackageResources.m0002_file_facts_sql, as: UTF8.self)),
+    Migration(
+      number: 3, name: "people",
+      sql: [
+        PackageResources.m0003a_tables_sql, PackageResources.m0003b_geometry_sql, PackageResources.m0003c_past_sql,
+        PackageResources.m0003d_views_sql, PackageResources.m0003e_functions_sql, PackageResources.m0003f_history_sql,
+        PackageResources.m0003g_notices_sql,
+      ].map { String(decoding: $0, as: UTF8.self) }.joined()),
+    Migration(
+      number: 4, name: "proofreading",
+      sql: [
+        PackageResources.m0004a_corrections_sql, PackageResources.m0004b_region_cut_sql,
+        PackageResources.m0004c_edits_sql, PackageResources.m0004d_proofreading_sql, PackageResources.m0004e_undo_sql,
+      ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")),
+    Migration(number: 5, name: "set_aside", sql: String(decoding: PackageResources.m0005_set_aside_sql, as: UTF8.self)),
   ])
 
   /// - Precondition: numbers are 1, 2, 3, ...
@@ -35,8 +49,25 @@ public struct Migrator: Sendable {
 
   /// Applies what is missing, each step in a transaction of its own. Two programs may call it at the same time.
   /// - Returns: names of the steps applied now.
+  ///
+  /// A schema that is up to date is only read, so that the daemon's user need not own it.
+  /// - Throws: `.schema` if the database's is newer than this program, not what its migrations made, or behind and not
+  ///   this user's to change.
   @discardableResult
   public func migrate(_ connection: Connection) throws(DatabaseError) -> [String] {
+    if try connection.execute("select to_regclass('fgnet.schema_migration') is not null").bool(0, 0) {
+      try check(connection)
+      if try recorded(connection).count == migrations.count { return [] }
+    }
+    do throws(DatabaseError) { return try apply(connection) } catch {
+      guard error.sqlstate == "42501" else { throw error }
+      throw .schema(
+        "the database's schema is not at step \(migrations.count), and this database user may not change it: "
+          + "run `fgnetd init-database --url ...` as the owner of the schema fgnet")
+    }
+  }
+
+  private func apply(_ connection: Connection) throws(DatabaseError) -> [String] {
     try connection.transaction { () throws(DatabaseError) in
       try Migrator.lock(connection)
       try connection.script(Migrator.ledger)

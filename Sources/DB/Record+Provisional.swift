@@ -12,6 +12,7 @@ extension Record {
   public func commitProvisional(volume: Int64, run: Int64, _ commit: SectionCommit) throws(DatabaseError) -> Bool {
     try validate(commit)
     return try connection.transaction { () throws(DatabaseError) in
+      try claim(volume)
       let isFinal = try connection.execute(
         "select exists (select from fragment where volume_id = $1 and z = $2 and state = 'final')",
         [.int(volume), .int(commit.z)]
@@ -37,6 +38,7 @@ extension Record {
         """, [.int(volume), .ints(segments.made.map(\.signed)), .int(operation)])
       let rows = segments.ofFragment.enumerated().map { (commit: 0, fragment: $0.offset, segment: $0.element) }
       try copyFragments(rows, of: [commit], volume: volume, state: "provisional", operation: operation)
+      try noteSegmentations([commit], .provisional, volume: volume, run: run, operation: operation)
       try connection.execute(
         """
         update segment s set state = 'retired', retired_operation_id = $3

@@ -45,7 +45,8 @@ extension Record {
   /// - Throws: `.conflict` if the volume is finished below z.
   public func receive(
     volume: Int64, z: SectionNumber, sha256: String, path: String, size: Int64, mtimeNs: Int64, height: Int, width: Int,
-    bitDepth: Int, meanIntensity: Double?, stdIntensity: Double? = nil, facts: FileFacts = FileFacts(), run: Int64
+    bitDepth: Int, meanIntensity: Double?, stdIntensity: Double? = nil, quality: SectionQuality? = nil,
+    facts: FileFacts = FileFacts(), run: Int64
   ) throws(DatabaseError) -> ReceiveOutcome {
     let file = FileStamp(path: path, size: size, mtimeNs: mtimeNs)
     return try connection.transaction { () throws(DatabaseError) in
@@ -64,13 +65,16 @@ extension Record {
         .double(optional: meanIntensity), .double(optional: stdIntensity), .int(run),
         .text(optional: notes.isEmpty ? nil : notes.joined(separator: "; ")), .int(facts.plane),
         .double(optional: facts.pixelSize?.y), .double(optional: facts.pixelSize?.x),
+        .double(optional: quality?.darkFraction), .double(optional: quality?.brightFraction),
+        .double(optional: quality?.sharpness),
       ]
       if let known, known.state == .missing {
         try connection.execute(
           """
           update section set state = 'received', content_sha256 = $3, source_path = $4, height = $5, width = $6,
             bit_depth = $7, mean_intensity = $8, std_intensity = $9, run_id = $10, note = $11, plane = $12,
-            pixel_y_nm = $13, pixel_x_nm = $14, received_at = now()
+            pixel_y_nm = $13, pixel_x_nm = $14, dark_fraction = $15, bright_fraction = $16, sharpness = $17,
+            received_at = now()
           where volume_id = $1 and z = $2 and state = 'missing'
           """, columns)
         try remember(file, facts, volume: volume, section: known.id)
@@ -83,8 +87,10 @@ extension Record {
       let section = try connection.execute(
         """
         insert into section (volume_id, z, state, content_sha256, source_path, height, width, bit_depth, mean_intensity,
-          std_intensity, run_id, note, plane, pixel_y_nm, pixel_x_nm, received_at, revision)
-        values ($1, $2, 'received', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, now(), $15) returning section_id
+          std_intensity, run_id, note, plane, pixel_y_nm, pixel_x_nm, dark_fraction, bright_fraction, sharpness, received_at,
+          revision)
+        values ($1, $2, 'received', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, now(), $18)
+        returning section_id
         """, columns + [.int(revision)]
       ).int(0, 0)
       try remember(file, facts, volume: volume, section: section)

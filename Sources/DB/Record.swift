@@ -42,6 +42,11 @@ public final class Record {
     ).bool(0, 0)
   }
 
+  /// Waits until no other transaction changes the volume's segments, and has others wait until this one ends.
+  func claim(_ volume: Int64) throws(DatabaseError) {
+    try connection.execute("select claim_volume($1::integer)", [.int(volume)])
+  }
+
   /// Records a start of the daemon.
   /// - Returns: the run's number.
   public func startRun(

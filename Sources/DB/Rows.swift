@@ -27,6 +27,8 @@ public struct VoxelSize: Sendable, Equatable {
 
 public enum SectionState: String, Sendable, CaseIterable {
   case received, provisional, final, missing, superseded
+  /// A stage failed on it.
+  case setAside = "set_aside"
 }
 
 /// The current row of a section.
@@ -80,6 +82,20 @@ public struct FileFacts: Sendable {
     self.planes = planes
     self.pixelSize = pixelSize
     self.warning = warning
+  }
+}
+
+/// Figures of a section's pixels that tell a bad acquisition.
+public struct SectionQuality: Sendable, Equatable {
+  /// Share of the pixels with the smallest and the largest value there is, 0...1.
+  public var darkFraction: Double
+  public var brightFraction: Double
+  /// Root mean square difference of neighbouring pixels over their standard deviation; nil if all pixels are equal.
+  public var sharpness: Double?
+  public init(darkFraction: Double, brightFraction: Double, sharpness: Double?) {
+    self.darkFraction = darkFraction
+    self.brightFraction = brightFraction
+    self.sharpness = sharpness
   }
 }
 
@@ -148,6 +164,18 @@ public struct SettledOverlap: Sendable, Equatable {
   }
 }
 
+/// How many pixels a final fragment and one that takes its place share.
+public struct ReplacedOverlap: Sendable, Equatable {
+  public var old: FragmentID
+  public var new: FragmentID
+  public var pixels: Int
+  public init(old: FragmentID, new: FragmentID, pixels: Int) {
+    self.old = old
+    self.new = new
+    self.pixels = pixels
+  }
+}
+
 /// All rows of one section.
 public struct SectionCommit: Sendable {
   public var z: SectionNumber
@@ -160,18 +188,26 @@ public struct SectionCommit: Sendable {
   public var edges: [EdgeRow]
   /// For a final commit: what became of the provisional fragments.
   public var settled: [SettledOverlap]
+  /// For a final commit that replaces final fragments: how the old ones lie on the new ones. Corrections by people follow
+  /// the largest overlap; without any they end, and a conflict says so.
+  public var replaced: [ReplacedOverlap]
   /// If given, the commit is refused when the section has a newer row (a revision came in between).
   public var sectionID: Int64?
+  /// Fragment of each pixel; nil where the database has it (`Record.hasLabels`).
+  public var labels: LabelTiles?
   public init(
     z: SectionNumber, file: String, signature: String, fragments: [(summary: FragmentSummary, id: FragmentID)],
-    edges: [EdgeRow], settled: [SettledOverlap] = [], sectionID: Int64? = nil
+    edges: [EdgeRow], settled: [SettledOverlap] = [], replaced: [ReplacedOverlap] = [], sectionID: Int64? = nil,
+    labels: LabelTiles? = nil
   ) {
+    self.labels = labels
     self.z = z
     self.file = file
     self.signature = signature
     self.fragments = fragments
     self.edges = edges
     self.settled = settled
+    self.replaced = replaced
     self.sectionID = sectionID
   }
 }

@@ -2,9 +2,12 @@
 public struct StageError: Error, Sendable, Equatable, CustomStringConvertible {
   public var stage: String
   public var reason: String
-  public init(stage: String, reason: String) {
+  /// The stage cannot be used at all, whatever it is given: a program that does not start, a disk that cannot be written to.
+  public var isOutage: Bool
+  public init(stage: String, reason: String, isOutage: Bool = false) {
     self.stage = stage
     self.reason = reason
+    self.isOutage = isOutage
   }
   public var description: String { "stage \(stage): \(reason)" }
 }
@@ -113,4 +116,13 @@ public protocol AgglomerateStage: Sendable {
   /// One decision for each edge, in the order of `window[i].edges`, for i in `decided`.
   /// MUST be a pure function of its input.
   func decide(_ decided: Range<Int>, in window: [SectionGraph]) throws(StageError) -> [[EdgeDecision]]
+}
+
+/// A stage whose work is done by somebody else's code, and may take any time.
+public protocol SupervisedStage: Sendable {
+  /// Sets what is called while a call waits, several times a second, on the thread of the call; false ends the call, as `cancel` does. Not
+  /// called by a stage that cannot.
+  func whileWaiting(_ goesOn: @escaping @Sendable () -> Bool)
+  /// Ends the call at work as soon as it can be, with an error; calls made afterwards fail. Safe from any thread.
+  func cancel()
 }

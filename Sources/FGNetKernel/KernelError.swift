@@ -18,6 +18,14 @@ public enum KernelError: Error, Sendable, Equatable, CustomStringConvertible {
   /// A section needs more memory than the network may take: as a whole, or, where tiles are possible, for one tile.
   case overBudget(height: Int, width: Int, bytes: Int, budget: Int, byTiles: Bool)
 
+  /// The machine's: another section would fare no better.
+  public var isOfMachine: Bool {
+    switch self {
+    case .outOfMemory, .scratch, .overBudget: true
+    default: false
+    }
+  }
+
   public var description: String {
     switch self {
     case .unreadableWeights(let file, let reason): return "weights file \(file) cannot be read: \(reason)"

@@ -29,7 +29,7 @@ public final class FilePattern: Sendable {
   public init(_ source: String, range: ClosedRange<SectionNumber> = FragmentID.sectionNumbers) throws(IntakeError) {
     let made: Regex<AnyRegexOutput>
     do {
-      made = try Regex(source).matchingSemantics(.unicodeScalar)
+      made = try Regex(source).matchingSemantics(.unicodeScalar).dotMatchesNewlines()
     } catch {
       throw .badPattern(pattern: source, reason: "it is no regular expression (\(error))")
     }

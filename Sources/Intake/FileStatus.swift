@@ -23,6 +23,12 @@ public struct FileStatus: Sendable, Equatable {
     self.init(path: path, status)
   }
 
+  /// Whether this is the state that `other` shows. Inode and device 0 are not known, and not compared.
+  func isSame(as other: FileStatus) -> Bool {
+    guard size == other.size, modified == other.modified else { return false }
+    return inode == 0 || (inode, device) == (other.inode, other.device)
+  }
+
   init(path: String, _ status: stat) {
     self.init(
       path: path, size: Int64(status.st_size),

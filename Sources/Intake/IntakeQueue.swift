@@ -1,39 +1,4 @@
-public import Domain
-
-/// What a look at a file's structure said.
-public enum ProbeOutcome: Sendable, Equatable {
-  /// With the number of sections in it.
-  case complete(sections: Int = 1)
-  case incomplete(reason: String)
-  case unusable(reason: String)
-}
-
-/// A file that is whole and may be taken in.
-public struct ReadyFile: Sendable, Equatable {
-  public var path: String
-  public var z: SectionNumber
-  public var volume: String?
-  /// The file's state when it was found whole.
-  public var status: FileStatus
-  /// Sections in it: `z`, `z + 1`, ...
-  public var sections: Int
-  public init(path: String, z: SectionNumber, volume: String?, status: FileStatus, sections: Int = 1) {
-    self.path = path
-    self.z = z
-    self.volume = volume
-    self.status = status
-    self.sections = sections
-  }
-}
-
-/// What is to be done with a file.
-public enum IntakeAction: Sendable, Equatable {
-  case ready(ReadyFile)
-  /// To be set aside with a reason for the operator. The path of a file whose name is not UTF-8 has %XX in it.
-  case quarantine(path: String, reason: String)
-  /// Not a section; told once for each file.
-  case ignored(path: String, reason: String)
-}
+import Domain
 
 /// Decides when a file of one watched folder is looked at and when it is taken in. A pure state machine: it reads no
 /// clock and no disk, so the same calls give the same answers. `now` is monotonic seconds, never going back.
@@ -45,9 +10,12 @@ public struct IntakeQueue {
   /// The watched folder.
   public let folder: String
   /// Why nothing is looked at for now: the folder is gone. nil in normal times.
-  public private(set) var suspended: String?
+  public internal(set) var suspended: String?
+  /// What the last listing could not look at.
+  public private(set) var faults: [ScanFault] = []
 
-  private struct Entry {
+  /// A file to be looked at.
+  struct Entry {
     enum State: Equatable {
       /// To be looked at at this time.
       case waiting(until: Double)
@@ -66,26 +34,37 @@ public struct IntakeQueue {
     var attempts = 0
     /// An event came during the look, whose outcome may be of an older state.
     var again = false
+    /// Why it was said to be unreadable.
+    var told: String?
+
+    func isDue(_ now: Double) -> Bool { if case .waiting(let until) = state { until <= now } else { false } }
   }
 
   /// A file that was decided upon: taken or set aside.
-  private struct Rested {
+  struct Rested {
     var status: FileStatus
     var seen: Double
   }
 
   /// Paths compare by bytes: names that Swift holds equal can be two files.
-  private typealias Key = [UInt8]
+  typealias Key = [UInt8]
 
-  private let pattern: FilePattern
-  private let policy: IntakePolicy
-  private var active: [Key: Entry] = [:]
-  private var rested: [Key: Rested] = [:]
-  /// Files named once as ignored or refused by name, with when they were last seen.
-  private var named: [Key: Double] = [:]
-  private var actions: [IntakeAction] = []
-  private var scanWanted: Double?
-  private var device: UInt64?
+  /// So many files do not go at once by themselves: a listing that shows none of them is not believed.
+  static let fewestForAFault = 10
+
+  let pattern: FilePattern
+  let policy: IntakePolicy
+  var active: [Key: Entry] = [:]
+  var rested: [Key: Rested] = [:]
+  /// Files named once as ignored or refused by name, or set aside in an earlier run, with when they were last seen.
+  var named: [Key: Double] = [:]
+  var actions: [IntakeAction] = []
+  var scanWanted: Double?
+  /// Files that were due when `due` last looked and were not named yet, in order.
+  private var dueKeys: ArraySlice<Key> = []
+  private var identity: FolderListing.Identity?
+  /// Whether any file was seen yet.
+  var hasSeenFiles = false
 
   public init(folder: String, pattern: FilePattern, policy: IntakePolicy = IntakePolicy()) {
     self.folder = FolderScanner.withoutTrailingSlashes(folder)
@@ -110,36 +89,48 @@ public struct IntakeQueue {
   public var pendingCount: Int { active.count }
 
   /// The files to probe now, by section number, then path. Each is named once; `probed` must follow.
-  public mutating func due(_ now: Double) -> [String] {
+  /// - Parameter limit: the most to name; the rest is named by the next calls, before files that have become due since.
+  public mutating func due(_ now: Double, limit: Int = .max) -> [String] {
     guard suspended == nil else { return [] }
-    let ready = active.filter { _, entry in
-      if case .waiting(let until) = entry.state { until <= now } else { false }
+    if dueKeys.isEmpty {
+      var due: [(z: SectionNumber, key: Key)] = []
+      for (key, entry) in active where entry.isDue(now) { due.append((entry.z, key)) }
+      due.sort { $0.z != $1.z ? $0.z < $1.z : $0.key.lexicographicallyPrecedes($1.key) }
+      dueKeys = due.map(\.key)[...]
     }
-    for key in ready.keys { active[key]?.state = .probing }
-    return ready.values.sorted { Self.precedes(($0.z, $0.path), ($1.z, $1.path)) }.map(\.path)
+    var paths: [String] = []
+    while paths.count < limit, let key = dueKeys.popFirst() {
+      guard let entry = active[key], entry.isDue(now) else { continue }
+      active[key]?.state = .probing
+      paths.append(entry.path)
+    }
+    return paths
   }
 
-  /// What is to be done: ready files by section number, then files to set aside, then ignored ones, by path.
+  /// What is to be done: ready files by section number, then files to set aside, then ignored ones, then those that are gone, by
+  /// path.
   public mutating func take() -> [IntakeAction] {
     defer { actions = [] }
-    return actions.sorted { a, b in
-      switch (a, b) {
-      case (.ready(let x), .ready(let y)): Self.precedes((x.z, x.path), (y.z, y.path))
-      case (.ready, _): true
-      case (_, .ready): false
-      case (.quarantine(let x, _), .quarantine(let y, _)): x.utf8.lexicographicallyPrecedes(y.utf8)
-      case (.quarantine, _): true
-      case (_, .quarantine): false
-      case (.ignored(let x, _), .ignored(let y, _)): x.utf8.lexicographicallyPrecedes(y.utf8)
-      }
-    }
+    return actions.sorted(by: IntakeAction.precedes)
   }
 
   // MARK: What the caller tells
 
-  /// A file that was decided upon in an earlier run: it is offered again only when it has changed.
-  public mutating func remember(_ status: FileStatus, now: Double) {
-    rested[Key(status.path.utf8)] = Rested(status: status, seen: now)
+  /// A file that was decided upon in an earlier run: it is offered again only when its size or time has changed.
+  public mutating func remember(path: String, size: Int64, modified: Int64) {
+    let status = FileStatus(path: path, size: size, modified: modified, inode: 0, device: 0)
+    rested[Key(path.utf8)] = Rested(status: status, seen: -.infinity)
+  }
+
+  /// A file that was set aside in an earlier run. It is looked at anew; if it is not there any more, that is told.
+  public mutating func rememberSetAside(path: String) { asideBefore[Key(path.utf8)] = -.infinity }
+  var asideBefore: [Key: Double] = [:]
+
+  /// A file that was offered could not be read: it is offered again after a pause.
+  public mutating func lookAgain(_ path: String, now: Double) {
+    let key = Key(path.utf8)
+    guard active[key] == nil, rested.removeValue(forKey: key) != nil else { return }
+    add(key, path, status: nil, until: now + policy.longestPause, now)
   }
 
   /// An event of the watcher. Events of other folders are passed over.
@@ -147,7 +138,10 @@ public struct IntakeQueue {
     switch event {
     case .ready, .overflow: scanWanted = now
     case .folder(let path): if relative(path) != nil { scanWanted = now }
-    case .closed(let path), .moved(let path): written(path, now)
+    case .closed(let path), .moved(let path):
+      written(path, now)
+      // The folder may be back.
+      if suspended != nil { scanWanted = now }
     case .deleted(let path): deleted(path, now)
     case .unnameable(let path): nameless(path, now)
     case .folderGone(let path):
@@ -160,19 +154,44 @@ public struct IntakeQueue {
 
   /// The outcome of a scan that began at `started`. Files it does not show are forgotten, unless they were seen since.
   public mutating func scan(_ result: ScanResult, started: Double, now: Double) {
+    if let wanted = scanWanted, wanted < started { scanWanted = nil }
     switch result {
     case .vanished(let reason): suspended = reason
     case .listing(let listing):
-      if let device, device != listing.device, listing.files.isEmpty, !(active.isEmpty && rested.isEmpty) {
-        suspended = "\(folder) is on another device than before and empty: a disk seems not to be mounted"
+      if let reason = disbelief(listing, started) {
+        suspended = reason
         return
       }
-      device = listing.device
+      if let identity, identity.device != listing.identity.device { forgetDevices() }
+      identity = listing.identity
       suspended = nil
-      if let wanted = scanWanted, wanted < started { scanWanted = nil }
+      faults = listing.faults
       for status in listing.files { listed(status, now) }
       for path in listing.unnameable { nameless(path, now) }
-      if listing.faults.isEmpty { forget(seenBefore: started) }
+      // An empty folder at the start may be a mount point without its mount.
+      if hasSeenFiles || !listing.isEmpty { forget(seenBefore: started, besides: listing.faults) }
+      hasSeenFiles = hasSeenFiles || !listing.isEmpty
+    }
+  }
+
+  /// Why an empty listing is not taken for the deletion of everything; nil if there is no reason.
+  private func disbelief(_ listing: FolderListing, _ started: Double) -> String? {
+    guard listing.isEmpty else { return nil }
+    func isGone(_ seen: Double) -> Bool { seen > -.infinity && seen < started }
+    let known = active.values.count { isGone($0.seen) } + rested.values.count { isGone($0.seen) }
+    if known > 0, let identity, identity != listing.identity {
+      return "\(folder) is another folder than before, and empty: a disk seems not to be mounted"
+    }
+    guard known >= Self.fewestForAFault else { return nil }
+    return "all \(known) files of \(folder) are gone at once; if a disk or server failed, mend it; if they were moved "
+      + "away on purpose, nothing is to be done: it is over with the next file"
+  }
+
+  /// Device and inode numbers mean nothing after another mount: sizes and times tell whether files are those of before.
+  private mutating func forgetDevices() {
+    for key in rested.keys {
+      rested[key]?.status.inode = 0
+      rested[key]?.status.device = 0
     }
   }
 
@@ -187,12 +206,11 @@ public struct IntakeQueue {
       return
     }
     guard let status else {
-      active[key] = nil
-      rested[key] = nil
+      vanish(key)
       return
     }
     entry.seen = now
-    if rested[key]?.status == status { return rest(key, status, now) }
+    if let known = rested[key]?.status, known.isSame(as: status) { return rest(key, status, now) }
     if let known = entry.status, known != status {
       // It changes while it is looked at.
       entry.status = status
@@ -206,121 +224,18 @@ public struct IntakeQueue {
     switch outcome {
     case .complete(let sections):
       if Int(entry.z) + sections - 1 > Int(pattern.range.upperBound) {
-        let reason = "its last section would be \(Int(entry.z) + sections - 1), above \(pattern.range.upperBound)"
-        actions.append(.quarantine(path: path, reason: reason))
+        setAside(
+          path, "its last section would be \(Int(entry.z) + sections - 1), above \(pattern.range.upperBound)")
       } else {
         actions.append(
           .ready(ReadyFile(path: path, z: entry.z, volume: entry.volume, status: status, sections: sections)))
       }
       rest(key, status, now)
     case .unusable(let reason):
-      actions.append(.quarantine(path: path, reason: reason))
+      setAside(path, reason)
       rest(key, status, now)
     case .incomplete(let reason): wait(key, entry, reason, now)
+    case .unreadable(let reason): waitForPermission(key, entry, reason, now)
     }
-  }
-
-  // MARK: Transitions
-
-  private mutating func wait(_ key: Key, _ entry: Entry, _ reason: String, _ now: Double) {
-    var entry = entry
-    guard now - entry.changed < policy.deadline, let status = entry.status else {
-      let text = "it stayed incomplete for \(Int(now - entry.changed)) seconds: \(reason)"
-      actions.append(.quarantine(path: entry.path, reason: text))
-      if let status = entry.status { rest(key, status, now) }
-      return
-    }
-    entry.status = status
-    entry.attempts += 1
-    entry.state = .waiting(until: min(now + policy.pause(after: entry.attempts), entry.changed + policy.deadline))
-    active[key] = entry
-  }
-
-  private mutating func rest(_ key: Key, _ status: FileStatus, _ now: Double) {
-    active[key] = nil
-    rested[key] = Rested(status: status, seen: now)
-  }
-
-  private mutating func written(_ path: String, _ now: Double) {
-    let key = Key(path.utf8)
-    if var entry = active[key] {
-      entry.seen = now
-      entry.changed = now
-      entry.attempts = 0
-      entry.status = nil
-      if entry.state == .probing { entry.again = true } else { entry.state = .waiting(until: now) }
-      active[key] = entry
-      return
-    }
-    add(key, path, status: nil, until: now, now)
-  }
-
-  private mutating func listed(_ status: FileStatus, _ now: Double) {
-    let key = Key(status.path.utf8)
-    if var entry = active[key] {
-      entry.seen = now
-      if entry.state != .probing, let known = entry.status, known != status {
-        entry.status = status
-        entry.changed = now
-        entry.attempts = 0
-        entry.state = .waiting(until: now + policy.settle)
-      }
-      active[key] = entry
-      return
-    }
-    if let known = rested[key] {
-      rested[key]?.seen = now
-      if known.status == status { return }
-    }
-    add(key, status.path, status: status, until: now + policy.settle, now)
-  }
-
-  private mutating func add(_ key: Key, _ path: String, status: FileStatus?, until: Double, _ now: Double) {
-    guard let relative = relative(path), !policy.ignores(relative) else { return }
-    switch pattern.match(relative) {
-    case .section(let z, let volume):
-      active[key] = Entry(
-        path: path, z: z, volume: volume, state: .waiting(until: until), status: status, changed: now, seen: now)
-    case .other:
-      name(key, .ignored(path: path, reason: "its name does not match the pattern \(pattern.source)"), now)
-    case .refused(let reason): name(key, .quarantine(path: path, reason: reason), now)
-    }
-  }
-
-  /// Tells of a file once, however often it is seen.
-  private mutating func name(_ key: Key, _ action: IntakeAction, _ now: Double) {
-    if named.updateValue(now, forKey: key) == nil { actions.append(action) }
-  }
-
-  private mutating func nameless(_ path: String, _ now: Double) {
-    guard let relative = relative(path), !policy.ignores(relative) else { return }
-    name(
-      Key(path.utf8), .quarantine(path: path, reason: "its name is not UTF-8; rename it"), now)
-  }
-
-  private mutating func deleted(_ path: String, _ now: Double) {
-    let key = Key(path.utf8)
-    let known = active.removeValue(forKey: key) != nil
-    if rested.removeValue(forKey: key) != nil || known || named.removeValue(forKey: key) != nil { return }
-    guard let relative = relative(path), !policy.ignores(relative) else { return }
-    // Perhaps a folder with files in it.
-    scanWanted = now
-  }
-
-  private mutating func forget(seenBefore time: Double) {
-    active = active.filter { $0.value.seen >= time }
-    rested = rested.filter { $0.value.seen >= time }
-    named = named.filter { $0.value >= time }
-  }
-
-  /// The path below the watched folder, nil when it is not there.
-  private func relative(_ path: String) -> String? {
-    let prefix = folder + "/"
-    guard path.utf8.starts(with: prefix.utf8) else { return nil }
-    return String(decoding: path.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
-  }
-
-  private static func precedes(_ a: (SectionNumber, String), _ b: (SectionNumber, String)) -> Bool {
-    a.0 != b.0 ? a.0 < b.0 : a.1.utf8.lexicographicallyPrecedes(b.1.utf8)
   }
 }

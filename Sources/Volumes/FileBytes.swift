@@ -4,6 +4,9 @@ import Glibc
 struct FileBytes: ~Copyable {
   private let descriptor: Int32
   let size: Int
+  private let failed = FailedCall()
+  /// The errno of the first call that failed; nil while none has.
+  var failure: Int32? { failed.number }
 
   /// Fails with the errno of the call that failed; EISDIR for what is not a regular file.
   init(path: String) throws(SystemFailure) {
@@ -47,11 +50,17 @@ struct FileBytes: ~Copyable {
     while done < buffer.count {
       let got = pread(descriptor, buffer.baseAddress! + done, buffer.count - done, offset + done)
       if got < 0 && errno == EINTR { continue }
+      if got < 0, failed.number == nil { failed.number = errno }
       if got <= 0 { return false }
       done += got
     }
     return true
   }
+}
+
+/// Where the readers of a file, who only borrow it, note that one failed.
+private final class FailedCall {
+  var number: Int32?
 }
 
 /// The errno of a failed system call.

@@ -4,12 +4,14 @@ enum FormatFault: Error {
   case incomplete(String)
   /// Will not become usable by waiting.
   case unusable(String)
+  /// Says nothing about the picture: the file cannot be opened, or its disk fails.
+  case unreadable(String)
 }
 
 /// What `ImageReader` needs to know before it decodes.
-struct InspectedImage {
-  enum Kind {
-    /// Numbers of the directories that hold the sections.
+struct InspectedImage: Sendable {
+  enum Kind: Sendable {
+    /// Bytes of the file at which the sections' directories are.
     case tiff(directories: [Int])
     case png
     /// Planes one after the other, uncompressed, from byte `offset` on.

@@ -8,12 +8,7 @@ enum HDF5Helper {
   private static let largestExpansion = 4096
 
   /// The helper lies beside the running program.
-  private static let program: String = {
-    var buffer = [CChar](repeating: 0, count: 4096)
-    let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-    let own = String(decoding: buffer.prefix(max(0, length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return Files.directory(of: own) + "/fgnet-hdf5"
-  }()
+  private static let program = Programs.path(beside: "fgnet-hdf5")
 
   /// Finds the dataset.
   static func describe(_ path: String, dataset: String?, fileSize: Int) throws(FormatFault) -> HDF5Picture {
@@ -45,6 +40,28 @@ enum HDF5Helper {
     guard run.count == buffer.count, run.status == 0 else { throw .corrupt(path: path, reason: run.reason("")) }
   }
 
+  /// Reads one plane of `bytes` in bands of `bandBytes`; the last may be shorter.
+  static func read(
+    _ path: String, _ picture: HDF5Picture, plane: Int, bytes: Int, bandBytes: Int,
+    _ take: (UnsafeRawBufferPointer) -> Void
+  ) throws(VolumeError) {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bandBytes, alignment: 64)
+    defer { buffer.deallocate() }
+    let arguments = ["read", String(bytes), path, picture.dataset, String(plane)]
+    var run = Run(count: 0, status: -1)
+    if let child = Child(program, arguments) {
+      while run.count < bytes {
+        let band = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(bandBytes, bytes - run.count)])
+        let got = child.read(into: band)
+        run.count += got
+        guard got == band.count else { break }
+        take(UnsafeRawBufferPointer(band))
+      }
+      run.status = child.end()
+    }
+    guard run.count == bytes, run.status == 0 else { throw .corrupt(path: path, reason: run.reason("")) }
+  }
+
   /// What became of the program.
   private struct Run {
     var count: Int
@@ -62,31 +79,61 @@ enum HDF5Helper {
 
   /// Runs the helper and takes what it writes, as far as the buffer goes.
   private static func run(_ arguments: [String], into buffer: UnsafeMutableRawBufferPointer) -> Run {
-    var ends: [Int32] = [-1, -1]
-    guard clinux_pipe(&ends) == 0 else { return Run(count: 0, status: -1) }
-    defer { close(ends[0]) }
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO)
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    let words = ([program] + arguments).map { strdup($0) } + [nil]
-    defer { for word in words { free(word) } }
-    var child: pid_t = 0
-    let failed = posix_spawn(&child, program, &actions, nil, words, environ)
-    close(ends[1])
-    guard failed == 0 else { return Run(count: 0, status: -1) }
-    var done = 0
-    while done < buffer.count {
-      let got = Glibc.read(ends[0], buffer.baseAddress! + done, buffer.count - done)
-      if got < 0 && errno == EINTR { continue }
-      if got <= 0 { break }
-      done += got
+    guard let child = Child(program, arguments) else { return Run(count: 0, status: -1) }
+    let count = child.read(into: buffer)
+    return Run(count: count, status: child.end())
+  }
+
+  /// The running helper.
+  private struct Child {
+    private let output: Int32
+    private let process: pid_t
+
+    /// nil when it cannot be started.
+    init?(_ program: String, _ arguments: [String]) {
+      var ends: [Int32] = [-1, -1]
+      guard clinux_pipe(&ends) == 0 else { return nil }
+      var actions = posix_spawn_file_actions_t()
+      posix_spawn_file_actions_init(&actions)
+      posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO)
+      posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+      posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
+      // Nothing of the daemon's: what runs on a hostile file must not reach its database or its locks.
+      clinux_spawn_close_from(&actions, STDERR_FILENO + 1)
+      defer { posix_spawn_file_actions_destroy(&actions) }
+      let words = ([program] + arguments).map { strdup($0) } + [nil]
+      defer { for word in words { free(word) } }
+      var child: pid_t = 0
+      let failed = posix_spawn(&child, program, &actions, nil, words, environ)
+      close(ends[1])
+      guard failed == 0 else {
+        close(ends[0])
+        return nil
+      }
+      output = ends[0]
+      process = child
     }
-    var status: Int32 = -1
-    while waitpid(child, &status, 0) < 0, errno == EINTR {}
-    return Run(count: done, status: status)
+
+    /// Fills the buffer, as far as there is something; returns how many bytes that were.
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+      var done = 0
+      while done < buffer.count {
+        let got = Glibc.read(output, buffer.baseAddress! + done, buffer.count - done)
+        if got < 0 && errno == EINTR { continue }
+        if got <= 0 { break }
+        done += got
+      }
+      return done
+    }
+
+    /// Waits for its end; returns what `waitpid` gives.
+    func end() -> Int32 {
+      // It writes into a closed pipe if it has more to say.
+      close(output)
+      var status: Int32 = -1
+      while waitpid(process, &status, 0) < 0, errno == EINTR {}
+      return status
+    }
   }
 }
 

@@ -24,7 +24,7 @@ public enum HDF5Worker {
       switch error {
       case .corrupt(_, let reason), .unsupported(_, let reason), .unreadable(_, let reason):
         say("fault \(reason.split(whereSeparator: \.isNewline).joined(separator: " "))\nend\n")
-      case .unwritable, .noSpace: break
+      case .changed, .unwritable, .noSpace: break
       }
       return 65
     }

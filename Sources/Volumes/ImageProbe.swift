@@ -8,6 +8,8 @@ public enum ImageProbeResult: Sendable, Equatable {
   case incomplete(reason: String)
   /// Will not become usable by waiting.
   case unusable(reason: String)
+  /// Nothing is known of it: the file cannot be opened, or its disk fails.
+  case unreadable(reason: String)
 }
 
 /// Tells whether an image file is structurally whole: header, directories and all pixel data lie inside the file.
@@ -29,6 +31,7 @@ public enum ImageProbe {
       switch error {
       case .incomplete(let reason): return .incomplete(reason: reason)
       case .unusable(let reason): return .unusable(reason: reason)
+      case .unreadable(let reason): return .unreadable(reason: "it cannot be read: \(reason)")
       }
     }
   }
@@ -39,12 +42,18 @@ public enum ImageProbe {
       file = try FileBytes(path: path)
     } catch {
       if error.number == EISDIR { throw .unusable("not a regular file") }
-      throw .incomplete("cannot be opened: \(Files.message(error.number))")
+      throw .unreadable(Files.message(error.number))
     }
-    guard file.size > 0 else { throw .incomplete("the file is empty") }
-    guard let head = file.read(at: 0, count: min(16, file.size)) else { throw .incomplete("the file cannot be read") }
-    if head.allSatisfy({ $0 == 0 }) { throw .incomplete("the file begins with zeros only") }
-    return try inspect(file, head, path, options)
+    do throws(FormatFault) {
+      guard file.size > 0 else { throw .incomplete("the file is empty") }
+      guard let head = file.read(at: 0, count: min(16, file.size)) else { throw .incomplete("the file is cut short") }
+      if head.allSatisfy({ $0 == 0 }) { throw .incomplete("the file begins with zeros only") }
+      return try inspect(file, head, path, options)
+    } catch {
+      // A disk that fails makes any file look cut short.
+      guard let number = file.failure else { throw error }
+      throw .unreadable(Files.message(number))
+    }
   }
 
   private static func inspect(

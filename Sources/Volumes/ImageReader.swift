@@ -1,6 +1,4 @@
-import CVolumes
 import Domain
-import Glibc
 
 /// Reads the image of one section. docs/formats.md says what is read and how numbers become grey values.
 public enum ImageReader {
@@ -8,76 +6,57 @@ public enum ImageReader {
   /// turned round, so black is always 0.
   ///
   /// - Throws: `VolumeError.corrupt` for a file cut short or damaged, `.unsupported` for another kind of picture,
-  ///   `.unreadable` when it cannot be opened. Memory stays within a few times the picture's own size.
+  ///   `.unreadable` when it cannot be opened. Memory: the result, 2 bytes a pixel, and at most 64 MiB; 1 byte a pixel more for 8-bit
+  ///   pictures, and for PNG with a range its numbers.
   public static func read(
     _ path: String, section: Int = 0, _ options: ImageOptions = ImageOptions()
   ) throws(VolumeError) -> SectionImage {
-    let image: InspectedImage
-    do throws(FormatFault) { image = try ImageProbe.inspect(path, options) } catch {
+    try read(inspect(path, options), section: section)
+  }
+
+  /// Looks at a file's structure, for its sections to be read one after the other.
+  /// - Throws: As `read`.
+  public static func inspect(_ path: String, _ options: ImageOptions) throws(VolumeError) -> InspectedFile {
+    do throws(FormatFault) {
+      return InspectedFile(path: path, options: options, image: try ImageProbe.inspect(path, options))
+    } catch {
       switch error {
-      case .incomplete(let reason):
-        guard Files.exists(path) else { throw .unreadable(path: path, reason: Files.message(ENOENT)) }
-        throw .corrupt(path: path, reason: reason)
+      case .incomplete(let reason): throw .corrupt(path: path, reason: reason)
       case .unusable(let reason): throw .unsupported(path: path, reason: reason)
+      case .unreadable(let reason): throw .unreadable(path: path, reason: reason)
       }
     }
+  }
+
+  /// Reads section `section` (from 0) of a file that has not changed since it was inspected.
+  /// - Throws: As for a path; `.changed` if it is seen to have changed.
+  public static func read(_ file: InspectedFile, section: Int) throws(VolumeError) -> SectionImage {
+    try read(file, section: section, wholeUpTo: 64 << 20, bandBytes: 16 << 20)
+  }
+
+  /// - Parameter wholeUpTo: bytes of decoded numbers that are held at once, where they are not the result; more go by bands.
+  static func read(
+    _ file: InspectedFile, section: Int, wholeUpTo: Int, bandBytes: Int
+  ) throws(VolumeError) -> SectionImage {
+    let (path, image) = (file.path, file.image)
     guard section >= 0, section < image.facts.sections else {
       throw .corrupt(
         path: path, reason: "it holds \(image.facts.sections) sections now, section \(section + 1) is gone")
     }
     var read = try IntensityMapping.image(
-      image.facts, inverted: image.inverted, range: options.intensityRange, path: path
-    ) { buffer throws(VolumeError) in try decode(path, image, section, into: buffer) }
+      image.facts, inverted: image.inverted, range: file.options.intensityRange, path: path,
+      decoder: ImageDecoder(path: path, image: image, section: section, bandBytes: bandBytes), wholeUpTo: wholeUpTo)
     read.pixelSize = image.facts.pixelSize
     return read
   }
+}
 
-  private static func decode(
-    _ path: String, _ image: InspectedImage, _ section: Int, into buffer: UnsafeMutableRawBufferPointer
-  ) throws(VolumeError) {
-    switch image.kind {
-    case .png:
-      let message = CMessage()
-      guard cimages_png_read(path, 0, buffer.baseAddress, buffer.count, message.pointer) == 0 else {
-        throw .corrupt(path: path, reason: message.text)
-      }
-    case .tiff(let directories):
-      let limit = Int64(64 << 20) + Int64(image.fileSize) + 2 * Int64(image.decodedSize)
-      let tiff = try TIFFHandle(path, memoryLimit: limit)
-      try tiff.select(directories[section])
-      // The file is looked at again by libtiff: it may have been replaced since.
-      let found = try tiff.info()
-      guard Int(found.width) == image.facts.width, Int(found.height) == image.facts.height,
-        Int(found.bits) == 8 * image.facts.pixels.bytes
-      else { throw .corrupt(path: path, reason: "it changed while it was read") }
-      try tiff.read(into: buffer)
-    case .raw(let offset, let bigEndian):
-      try readRaw(path, at: offset + section * image.decodedSize, into: buffer)
-      if bigEndian { swapBytes(buffer, of: image.facts.pixels.bytes) }
-    case .hdf5(let picture): try HDF5Helper.read(path, picture, plane: section, into: buffer)
-    }
-  }
-
-  private static func readRaw(
-    _ path: String, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
-  ) throws(VolumeError) {
-    let isRead: Bool
-    do throws(SystemFailure) { isRead = try FileBytes(path: path).read(at: offset, into: buffer) } catch {
-      throw .unreadable(path: path, reason: Files.message(error.number))
-    }
-    guard isRead else { throw .corrupt(path: path, reason: "it changed while it was read") }
-  }
-
-  private static func swapBytes(_ buffer: UnsafeMutableRawBufferPointer, of width: Int) {
-    switch width {
-    case 2: swapWords(buffer.bindMemory(to: UInt16.self))
-    case 4: swapWords(buffer.bindMemory(to: UInt32.self))
-    case 8: swapWords(buffer.bindMemory(to: UInt64.self))
-    default: break
-    }
-  }
-
-  private static func swapWords(_ words: UnsafeMutableBufferPointer<some FixedWidthInteger>) {
-    for i in words.indices { words[i] = words[i].byteSwapped }
-  }
+/// An image file whose structure was looked at.
+public struct InspectedFile: Sendable {
+  public let path: String
+  /// How it is read.
+  public let options: ImageOptions
+  let image: InspectedImage
+  /// What it says of itself.
+  public var facts: ImageFacts { image.facts }
 }

@@ -6,24 +6,48 @@ import Domain
 /// 32-bit integers and floats the section's smallest finite value becomes 0 and its largest 65535. With a range, its ends
 /// become 0 and 65535 whatever the type, and what lies outside is cut. What is no number becomes 0.
 enum IntensityMapping {
-  /// - Parameter decode: fills a buffer of `height * width` numbers of the file's type, in the machine's byte order.
-  /// - Throws: What `decode` throws; `.unsupported` when not one number is finite.
+  /// - Parameter wholeUpTo: bytes of numbers that are held at once; if there are more they are decoded by bands, twice where their
+  ///   smallest and largest are not known. The result is the same.
+  /// - Throws: What decoding throws; `.unsupported` when not one number is finite.
   static func image(
-    _ facts: ImageFacts, inverted: Bool, range: ClosedRange<Double>?, path: String,
-    decode: (UnsafeMutableRawBufferPointer) throws(VolumeError) -> Void
+    _ facts: ImageFacts, inverted: Bool, range: ClosedRange<Double>?, path: String, decoder: ImageDecoder,
+    wholeUpTo: Int
   ) throws(VolumeError) -> SectionImage {
     let count = facts.height * facts.width
     func decoded<T: BitwiseCopyable>(_ zero: T) throws(VolumeError) -> [T] {
       var values = [T](repeating: zero, count: count)
-      try values.fill(decode)
+      try values.fill { buffer throws(VolumeError) in try decoder.read(into: buffer) }
       return values
     }
     func scaled<T: BitwiseCopyable>(_ zero: T, _ double: (T) -> Double) throws(VolumeError) -> [UInt16] {
-      let values = try decoded(zero)
-      guard let range = range ?? extremes(values, double) else {
-        throw .unsupported(path: path, reason: "none of its pixels is a finite number")
+      let none = VolumeError.unsupported(path: path, reason: "none of its pixels is a finite number")
+      if facts.pixels.bytes * count <= wholeUpTo {
+        let values = try decoded(zero)
+        return try values.withUnsafeBufferPointer { values throws(VolumeError) in
+          var extremes = Extremes()
+          if range == nil { extremes.add(values, double) }
+          guard let range = range ?? extremes.range else { throw none }
+          var pixels = [UInt16](repeating: 0, count: count)
+          stretch(values, range, double, into: &pixels, at: 0)
+          return pixels
+        }
       }
-      return stretched(values, range, double)
+      var extremes = Extremes()
+      if range == nil {
+        try decoder.readBands { extremes.add($0.bindMemory(to: T.self), double) }
+      }
+      guard let range = range ?? extremes.range else { throw none }
+      var pixels = [UInt16](repeating: 0, count: count)
+      var done = 0
+      try decoder.readBands { bytes in
+        let values = bytes.bindMemory(to: T.self)
+        // The file may have become another since.
+        guard done + values.count <= count else { return }
+        stretch(values, range, double, into: &pixels, at: done)
+        done += values.count
+      }
+      guard done == count else { throw .changed(path: path) }
+      return pixels
     }
     var depth = 16
     var pixels: [UInt16]
@@ -54,27 +78,33 @@ enum IntensityMapping {
       isVerbatim: range == nil && (facts.pixels == .u8 || facts.pixels == .u16))
   }
 
-  private static func extremes<T>(_ values: [T], _ double: (T) -> Double) -> ClosedRange<Double>? {
-    var (low, high) = (Double.infinity, -Double.infinity)
-    for value in values {
-      let value = double(value)
-      guard value.isFinite else { continue }
-      low = min(low, value)
-      high = max(high, value)
+  /// The smallest and the largest of finite numbers.
+  private struct Extremes {
+    private var (low, high) = (Double.infinity, -Double.infinity)
+    var range: ClosedRange<Double>? { low <= high ? low...high : nil }
+
+    mutating func add<T>(_ values: UnsafeBufferPointer<T>, _ double: (T) -> Double) {
+      for value in values {
+        let value = double(value)
+        guard value.isFinite else { continue }
+        low = min(low, value)
+        high = max(high, value)
+      }
     }
-    return low <= high ? low...high : nil
   }
 
-  private static func stretched<T>(
-    _ values: [T], _ range: ClosedRange<Double>, _ double: (T) -> Double
-  ) -> [UInt16] {
+  private static func stretch<T>(
+    _ values: UnsafeBufferPointer<T>, _ range: ClosedRange<Double>, _ double: (T) -> Double,
+    into pixels: inout [UInt16], at place: Int
+  ) {
     // Halves, so that the difference of two finite numbers is finite.
     let span = range.upperBound / 2 - range.lowerBound / 2
     let middle = range.lowerBound / 2
-    return values.map { value in
-      let share = span > 0 ? (double(value) / 2 - middle) / span : 0
-      guard !share.isNaN else { return 0 }
-      return UInt16((min(max(share, 0), 1) * 65535).rounded())
+    pixels.withUnsafeMutableBufferPointer { pixels in
+      for i in 0..<values.count {
+        let share = span > 0 ? (double(values[i]) / 2 - middle) / span : 0
+        pixels[place + i] = share.isNaN ? 0 : UInt16((min(max(share, 0), 1) * 65535).rounded())
+      }
     }
   }
 

@@ -174,6 +174,7 @@ private final class TIFFLabels: LabelBacking {
     self.path = path
     do throws(FormatFault) { _ = try ImageProbe.inspect(path, ImageOptions()) } catch {
       if case .incomplete(let reason) = error { throw .corrupt(path: path, reason: reason) }
+      if case .unreadable(let reason) = error { throw .unreadable(path: path, reason: reason) }
     }
     tiff = try TIFFHandle(path, memoryLimit: 1 << 33)
     let info = try tiff.info()

@@ -49,4 +49,37 @@ public struct SectionImage: Sendable, Equatable {
     let variance = max(0, Double(squares) / count - mean * mean)
     return (mean / largest, variance.squareRoot() / largest)
   }
+
+  /// Figures that tell a bad acquisition; summed in whole numbers, so exact in any order.
+  ///
+  /// `dark` and `bright`: shares of the pixels with the smallest and the largest value there is. `sharpness`: root mean
+  /// square difference of neighbours in rows and columns over the standard deviation; nil if all pixels are equal.
+  public func quality() -> (dark: Double, bright: Double, sharpness: Double?) {
+    let (height, width) = (pixels.height, pixels.width)
+    let largest: UInt16 = bitDepth == 8 ? 255 : 65535
+    var (dark, bright) = (0, 0)
+    var squares: UInt64 = 0
+    pixels.storage.withUnsafeBufferPointer { values in
+      for y in 0..<height {
+        let row = UnsafeBufferPointer(rebasing: values[(y * width)..<((y + 1) * width)])
+        for x in 0..<width {
+          if row[x] == 0 { dark += 1 } else if row[x] == largest { bright += 1 }
+        }
+        for x in stride(from: 1, to: width, by: 1) { squares += Self.square(row[x], row[x - 1]) }
+        if y == 0 { continue }
+        let above = UnsafeBufferPointer(rebasing: values[((y - 1) * width)..<(y * width)])
+        for x in 0..<width { squares += Self.square(row[x], above[x]) }
+      }
+    }
+    let pairs = max(0, height * (width - 1)) + max(0, (height - 1) * width)
+    let deviation = statistics().std
+    let count = Double(max(pixels.storage.count, 1))
+    let difference = (Double(squares) / Double(max(pairs, 1))).squareRoot() / Double(largest)
+    return (Double(dark) / count, Double(bright) / count, deviation > 0 && pairs > 0 ? difference / deviation : nil)
+  }
+
+  private static func square(_ a: UInt16, _ b: UInt16) -> UInt64 {
+    let difference = Int64(a) - Int64(b)
+    return UInt64(difference * difference)
+  }
 }

@@ -20,6 +20,11 @@ extension SectionStore {
     return Plane(height: window.height, width: window.width, storage: values)
   }
 
+  /// Whether a section's file can be read and has affinities.
+  public func hasAffinities(_ name: String) -> Bool {
+    (try? readWindow(name) { reader throws(VolumeError) in reader.has("affinities") }) ?? false
+  }
+
   private func readWindow<T>(
     _ name: String, _ body: (H5Reader) throws(VolumeError) -> T
   ) throws(VolumeError) -> T {

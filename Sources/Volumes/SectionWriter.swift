@@ -66,7 +66,7 @@ public struct SectionRows: Sendable {
   public var width: Int
   public var parts: SectionParts
 
-  /// - Parameter parts: of `.fragments` and `.affinities`.
+  /// - Parameter parts: of `.fragments`, `.affinities` and `.image`.
   public init(rows: Range<Int>, width: Int, parts: SectionParts) {
     self.rows = rows
     self.width = width
@@ -79,6 +79,9 @@ public struct SectionRows: Sendable {
     public var z: [UInt8] = []
     public var y: [UInt8] = []
     public var x: [UInt8] = []
+    /// Of 8 bits; of 16 where the file has them too.
+    public var image: [UInt8] = []
+    public var image16: [UInt16] = []
   }
 
   func read(_ reader: H5Reader) throws(VolumeError) -> Values {
@@ -91,6 +94,10 @@ public struct SectionRows: Sendable {
       values.z = try reader.readWindow("affinities", index: 0, .u8, window, zero: UInt8(0))
       values.y = try reader.readWindow("affinities", index: 1, .u8, window, zero: UInt8(0))
       values.x = try reader.readWindow("affinities", index: 2, .u8, window, zero: UInt8(0))
+    }
+    if parts.contains(.image) {
+      values.image = try reader.readWindow("image", .u8, window, zero: UInt8(0))
+      if reader.has("image16") { values.image16 = try reader.readWindow("image16", .u16, window, zero: UInt16(0)) }
     }
     return values
   }
@@ -110,6 +117,21 @@ extension SectionStore {
     return try HDF5.enter { () throws(VolumeError) in
       let input = try H5Input(path)
       return try rows.read(input.reader())
+    }
+  }
+
+  /// Which parts a section's file has.
+  /// - Throws: As `read`.
+  public func parts(_ name: String) throws(VolumeError) -> SectionParts {
+    let path = try checkedPath(name)
+    return try HDF5.enter { () throws(VolumeError) in
+      let input = try H5Input(path)
+      let reader = input.reader()
+      let names: [(String, SectionParts)] = [
+        ("image", .image), ("affinities", .affinities), ("fragments", .fragments), ("graph", .graph),
+        ("summaries", .summaries),
+      ]
+      return names.reduce(into: []) { if reader.has($1.0) { $0.insert($1.1) } }
     }
   }
 

@@ -8,8 +8,17 @@ public func sectionPrefix(_ z: SectionNumber) -> String {
   return (z < 0 ? "z-" : "z") + String(repeating: "0", count: max(0, 6 - digits.count)) + digits + "-"
 }
 
-public func productName(_ z: SectionNumber, _ content: String) -> String { sectionPrefix(z) + content.prefix(12) + ".h5" }
+/// The file of a section's products.
+/// - Parameter content: hexadecimal.
+public func productName(_ z: SectionNumber, _ content: String) -> String {
+  sectionPrefix(z) + content.prefix(12) + ".h5"
+}
 
-public func imageName(_ z: SectionNumber, _ sha256: String) -> String { sectionPrefix(z) + sha256.prefix(12) + ".image.h5" }
+/// The file of a section as it came.
+/// - Parameter sha256: hexadecimal.
+public func imageName(_ z: SectionNumber, _ sha256: String) -> String {
+  sectionPrefix(z) + sha256.prefix(12) + ".image.h5"
+}
 
+/// Whether a file is a section as it came.
 public func isImageName(_ name: String) -> Bool { name.hasSuffix(".image.h5") }

@@ -40,6 +40,14 @@ struct TIFFHandle: ~Copyable {
     }
   }
 
+  /// Goes to the page whose directory is at a byte of the file.
+  func select(at offset: Int) throws(VolumeError) {
+    let message = CMessage()
+    guard cimages_tiff_select_at(raw, UInt64(offset), message.pointer) == 0 else {
+      throw .corrupt(path: path, reason: "the page at byte \(offset): \(message.text)")
+    }
+  }
+
   func info() throws(VolumeError) -> cimages_info {
     let message = CMessage()
     var info = cimages_info()
@@ -51,6 +59,25 @@ struct TIFFHandle: ~Copyable {
     let message = CMessage()
     guard cimages_tiff_read(raw, buffer.baseAddress, buffer.count, message.pointer) == 0 else {
       throw .corrupt(path: path, reason: message.text)
+    }
+  }
+
+  /// Reads the page from the first row to the last, some rows at a time.
+  func readBands(
+    height: Int, rowBytes: Int, bandBytes: Int, _ take: (UnsafeRawBufferPointer) -> Void
+  ) throws(VolumeError) {
+    let message = CMessage()
+    let rows = Int(cimages_tiff_band(raw, bandBytes, message.pointer))
+    guard rows > 0 else { throw .corrupt(path: path, reason: message.text) }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: rows * rowBytes, alignment: 64)
+    defer { buffer.deallocate() }
+    for first in stride(from: 0, to: height, by: rows) {
+      let count = min(rows, height - first)
+      guard
+        cimages_tiff_read_rows(
+          raw, UInt32(first), UInt32(count), buffer.baseAddress, count * rowBytes, message.pointer) == 0
+      else { throw .corrupt(path: path, reason: message.text) }
+      take(UnsafeRawBufferPointer(rebasing: buffer[..<(count * rowBytes)]))
     }
   }
 }

@@ -29,7 +29,8 @@ enum TIFFStructure {
       guard places.insert(place).inserted, places.count <= mostDirectories else {
         throw .unusable("its directories lead back to the one at byte \(place)")
       }
-      let directory = try TIFFDirectory(file, header, at: place)
+      let start = place
+      let directory = try TIFFDirectory(file, header, at: start)
       place = directory.next
       listed += directory.size
       guard listed <= file.size else { throw .unusable("its directories overlap") }
@@ -41,7 +42,7 @@ enum TIFFStructure {
       }
       listed += try TIFFData.check(directory, page, file)
       if first == nil { first = (page, directory) }
-      pages.append(places.count - 1)
+      pages.append(start)
     }
     guard let first else { throw .unusable("none of its pages is a full picture") }
     return try image(first.page, first.directory, pages, header, file)

@@ -6,6 +6,8 @@ public enum VolumeError: Error, Sendable, Equatable, CustomStringConvertible {
   case unsupported(path: String, reason: String)
   /// The file is cut short or damaged.
   case corrupt(path: String, reason: String)
+  /// The file was written or replaced while it was read.
+  case changed(path: String)
   /// The file cannot be written.
   case unwritable(path: String, reason: String)
   /// The disk or the quota is full. Nothing half-written is left behind.
@@ -17,6 +19,7 @@ public enum VolumeError: Error, Sendable, Equatable, CustomStringConvertible {
       "\(path) cannot be read (\(reason)); check that it exists and that the daemon may read it"
     case .unsupported(let path, let reason): "\(path) cannot be used: \(reason)"
     case .corrupt(let path, let reason): "\(path) is damaged or cut short: \(reason)"
+    case .changed(let path): "\(path) changed while it was read; it is to be read again"
     case .unwritable(let path, let reason):
       "\(path) cannot be written (\(reason)); check the folder and its permissions"
     case .noSpace(let path): "\(path) cannot be written: no space is left on its disk or in its quota; free some"

@@ -1,6 +1,7 @@
 import Hummingbird
 import Logging
 import Synchronization
+import Volumes
 
 /// What every request passes: the token, limits of rate and number, and the headers of every answer.
 struct Gate<Context: RequestContext>: RouterMiddleware {
@@ -11,6 +12,8 @@ struct Gate<Context: RequestContext>: RouterMiddleware {
   final class Meter: Sendable {
     struct Counts: Sendable {
       var current = 0
+      /// Answers that go on: pages that follow the status.
+      var streams = 0
       var served = 0
       var refused = 0
       var failed = 0
@@ -36,6 +39,9 @@ struct Gate<Context: RequestContext>: RouterMiddleware {
       }
     }
 
+    func beginStream() { counts.withLock { $0.streams += 1 } }
+    func endStream() { counts.withLock { $0.streams -= 1 } }
+
     func leave(failed: Bool) {
       counts.withLock { counts in
         counts.current -= 1
@@ -45,6 +51,14 @@ struct Gate<Context: RequestContext>: RouterMiddleware {
     }
   }
 
+  private static var policy: String {
+    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+  }
+  /// Neuroglancer's client brings its styles with it and runs WebAssembly in workers; it reads from here only.
+  private static var clientPolicy: String {
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; "
+      + "img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+  }
   /// Answers without a token: they say nothing of the volumes.
   private static var open: Set<String> { ["/healthz", "/readyz"] }
   static var cookie: String { "fgnetd_token" }
@@ -54,12 +68,12 @@ struct Gate<Context: RequestContext>: RouterMiddleware {
   ) async throws -> Response {
     var response = try await answered(request, context, next)
     response.headers[.contentSecurityPolicy] =
-      "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+      request.uri.path.hasPrefix("/neuroglancer/") ? Self.clientPolicy : Self.policy
     response.headers[.xContentTypeOptions] = "nosniff"
-    response.headers[.referrerPolicy] = "no-referrer"
+    if let name = HTTPFields.Element.Name("Referrer-Policy") { response.headers[name] = "no-referrer" }
     if let origin = configuration.allowedOrigin {
       response.headers[.accessControlAllowOrigin] = origin
-      if origin != "*" { response.headers[.vary] = "Origin" }
+      if origin != "*" { response.headers[.vary] = (response.headers[.vary].map { $0 + ", " } ?? "") + "Origin" }
     }
     return response
   }
@@ -85,7 +99,8 @@ struct Gate<Context: RequestContext>: RouterMiddleware {
       }
       guard let given = Self.token(of: request), Self.equal(given, token) else {
         return try refusal(
-          .unauthorized, "a token is needed: `Authorization: Bearer TOKEN`, or open /?token=TOKEN once", request, context)
+          .unauthorized, "a token is needed: `Authorization: Bearer TOKEN`, or open /?token=TOKEN once", request,
+          context)
       }
     }
     guard meter.enter(limit: configuration.concurrency, rate: configuration.rate) else {
@@ -95,12 +110,21 @@ struct Gate<Context: RequestContext>: RouterMiddleware {
       let response = try await next(request, context)
       meter.leave(failed: response.status.kind == .serverError)
       return response
-    } catch let error as any HTTPResponseError {
+    } catch let error as WebError {
       meter.leave(failed: error.status.kind == .serverError)
       return try error.response(from: request, context: context)
+    } catch let error as any HTTPResponseError {
+      meter.leave(failed: error.status.kind == .serverError)
+      let reason =
+        error.status == .notFound ? "there is nothing at this address; /openapi.yaml says what there is" : "\(error)"
+      return try refusal(error.status, reason, request, context)
     } catch is CancellationError {
       meter.leave(failed: false)
       throw CancellationError()
+    } catch let error as VolumeError {
+      // Files of replaced revisions are removed while they are read.
+      meter.leave(failed: true)
+      return try refusal(.serviceUnavailable, "\(error)", request, context)
     } catch {
       meter.leave(failed: true)
       context.logger.warning("GET \(request.uri.path): \(error)")
@@ -120,7 +144,9 @@ struct Gate<Context: RequestContext>: RouterMiddleware {
     return Response(
       status: .seeOther,
       headers: [
-        .location: request.uri.path, .setCookie: "\(Self.cookie)=\(token); HttpOnly; SameSite=Strict; Path=/\(secure)",
+        // One slash: two would name another host.
+        .location: "/" + request.uri.path.drop { $0 == "/" },
+        .setCookie: "\(Self.cookie)=\(token); HttpOnly; SameSite=Strict; Path=/\(secure)",
         .cacheControl: "no-store",
       ])
   }

@@ -37,7 +37,9 @@ struct Metrics {
 
 extension Metrics {
   /// Everything that is told of the daemon.
-  init(_ status: StatusView?, requests: (served: Int, refused: Int, failed: Int), cacheBytes: Int, stateDirectory: String) {
+  init(
+    _ status: StatusView?, requests: (served: Int, refused: Int, failed: Int), cacheBytes: Int, stateDirectory: String
+  ) {
     add("fgnetd_up", .gauge, "1 if the daemon has told its state in the last minute.", Self.isFresh(status) ? 1 : 0)
     if let status {
       add(
@@ -49,17 +51,21 @@ extension Metrics {
       let standing = Set(status.alarms.map(\.kind))
       add(
         "fgnetd_alarm", .gauge, "1 while the alarm stands.",
-        Set(["intake", "folder", "database", "disk", "stage"]).union(standing).sorted().map {
+        Set(["intake", "database", "disk", "stage"]).union(standing).sorted().map {
           (labels: [("kind", $0)], value: standing.contains($0) ? 1 : 0)
         })
     }
     add("fgnetd_http_requests_total", .counter, "Requests answered.", Double(requests.served))
     add("fgnetd_http_requests_refused_total", .counter, "Requests over the limits.", Double(requests.refused))
-    add("fgnetd_http_requests_failed_total", .counter, "Requests answered with a fault of the server.", Double(requests.failed))
+    add(
+      "fgnetd_http_requests_failed_total", .counter, "Requests answered with a fault of the server.",
+      Double(requests.failed))
     add("fgnetd_http_tile_cache_bytes", .gauge, "Bytes of tiles kept.", Double(cacheBytes))
     addProcess()
     if let disk = Disk(stateDirectory) {
-      add("fgnetd_state_directory_free_bytes", .gauge, "Free bytes on the disk of the state directory.", Double(disk.free))
+      add(
+        "fgnetd_state_directory_free_bytes", .gauge, "Free bytes on the disk of the state directory.", Double(disk.free)
+      )
       add("fgnetd_state_directory_size_bytes", .gauge, "Bytes of that disk.", Double(disk.size))
     }
   }
@@ -76,7 +82,7 @@ extension Metrics {
       status.volumes.flatMap { volume in
         [
           ("received", volume.received), ("provisional", volume.provisional), ("final", volume.final),
-          ("missing", volume.missing), ("awaited", volume.awaited.count),
+          ("missing", volume.missing), ("set_aside", volume.sectionsSetAside), ("awaited", volume.awaited.count),
         ].map { (labels: [("volume", volume.name), ("state", $0.0)], value: Double($0.1)) }
       })
     func each(_ value: (StatusView.Volume) -> Double) -> [(labels: [(String, String)], value: Double)] {

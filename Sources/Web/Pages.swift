@@ -8,6 +8,8 @@ enum Pages {
     ("/style.css", "text/css; charset=utf-8", PackageResources.style_css),
     ("/common.js", "text/javascript; charset=utf-8", PackageResources.common_js),
     ("/dashboard.js", "text/javascript; charset=utf-8", PackageResources.dashboard_js),
+    ("/view-data.js", "text/javascript; charset=utf-8", PackageResources.view_data_js),
+    ("/view-draw.js", "text/javascript; charset=utf-8", PackageResources.view_draw_js),
     ("/viewer.js", "text/javascript; charset=utf-8", PackageResources.viewer_js),
     ("/openapi.yaml", "application/yaml", PackageResources.openapi_yaml),
   ]

@@ -2,7 +2,7 @@ import DB
 import Domain
 import Foundation
 import Hummingbird
-import Volumes
+import Synchronization
 
 /// A volume as Neuroglancer's `precomputed` (https://github.com/google/neuroglancer/tree/master/src/datasource/precomputed):
 /// `/precomputed/VOLUME/image` and `/precomputed/VOLUME/segmentation`, or `segmentation@OPERATION` for how it was.
@@ -11,6 +11,25 @@ import Volumes
 struct Precomputed: Sendable {
   let catalogue: Catalogue
   let tiles: Tiles
+  private let known = KnownProperties()
+
+  init(catalogue: Catalogue, tiles: Tiles) {
+    self.catalogue = catalogue
+    self.tiles = tiles
+  }
+
+  /// `segment_properties`, which are made of all fragments of a volume: at most once a minute.
+  private final class KnownProperties: Sendable {
+    let byVolume = Mutex<[Int64: (second: Int64, data: Data)]>([:])
+  }
+
+  func properties(_ record: Record, _ volume: VolumeRow) throws -> Data {
+    let now = ContinuousClock.now.seconds
+    if let found = known.byVolume.withLock({ $0[volume.id] }), now - found.second < 60 { return found.data }
+    let data = try JSON.data(VolumeQueries.properties(record, volume, limit: 20_000))
+    known.byVolume.withLock { $0[volume.id] = (now, data) }
+    return data
+  }
 
   struct Info: Encodable {
     struct Scale: Encodable {
@@ -61,102 +80,90 @@ struct Precomputed: Sendable {
   }
 
   /// The description of a volume.
-  func info(_ volume: VolumeRow, _ kind: Kind) async throws -> Info {
-    guard let height = volume.height, let width = volume.width, let extent = try await catalogue.extent(volume) else {
+  static func info(_ record: Record, _ volume: VolumeRow, _ kind: Kind) throws -> Info {
+    guard let height = volume.height, let width = volume.width, let extent = try Catalogue.extent(record, volume) else {
       throw WebError.notFound("volume \(volume.name) has no sections yet")
     }
     let isImage = kind == .image
-    let scales = (0..<Pyramid.levels(height: height, width: width)).map { level in
+    let size = SectionSize(height: height, width: width)
+    let scales = (0..<Pyramid.levels(size)).map { level in
       let factor = Double(1 << level)
+      let scaled = Pyramid.size(size, level: level)
       return Info.Scale(
-        key: "\(level)",
-        size: [
-          Pyramid.length(width, level: level), Pyramid.length(height, level: level),
-          Int(extent.upperBound - extent.lowerBound) + 1,
-        ],
+        key: "\(level)", size: [scaled.width, scaled.height, Int(extent.upperBound - extent.lowerBound) + 1],
         resolution: [volume.voxelSize.x * factor, volume.voxelSize.y * factor, volume.voxelSize.z],
         voxel_offset: [0, 0, Int(extent.lowerBound)], chunk_sizes: [[Pyramid.side, Pyramid.side, 1]],
         encoding: isImage ? "raw" : "compressed_segmentation",
-        compressed_segmentation_block_size: isImage ? nil : [CompressedSegmentation.block, CompressedSegmentation.block, 1])
+        compressed_segmentation_block_size: isImage
+          ? nil : [CompressedSegmentation.block, CompressedSegmentation.block, 1])
     }
     return Info(
       type: isImage ? "image" : "segmentation", data_type: isImage ? "uint8" : "uint64", scales: scales,
       segment_properties: kind == .segmentation(asOf: nil) ? "properties" : nil)
   }
 
-  /// A chunk named `X0-X1_Y0-Y1_Z0-Z1`; zeros where a section is missing or has no such product.
-  /// - Throws: `WebError` for a chunk that is not of the grid.
-  func chunk(_ volume: VolumeRow, _ kind: Kind, level: Int, name: String) async throws -> (bytes: [UInt8], etag: String) {
-    guard let height = volume.height, let width = volume.width,
-      let place = Self.place(name, Pyramid.length(height, level: level), Pyramid.length(width, level: level)),
-      (0..<Pyramid.levels(height: height, width: width)).contains(level)
-    else { throw WebError.notFound("there is no chunk \(name) at scale \(level)") }
-    let section = try await catalogue.section(volume, place.z)
-    let empty = PlaneWindow(rows: place.window.rows, columns: place.window.columns)
-    let store = catalogue.store(volume.name)
-    let (y, x) = (place.window.rows.lowerBound / Pyramid.side, place.window.columns.lowerBound / Pyramid.side)
-    switch kind {
-    case .image:
-      guard let section, let image = section.image else {
-        return ([UInt8](repeating: 0, count: empty.pixels), "none")
-      }
-      let tile = try await catalogue.pool.run { [tiles] in
-        try tiles.values(store, image, .image, height: height, width: width, level: level, y: y, x: x)
-      }
-      return (tile?.storage ?? [], "\(image)-\(level)-\(name)")
-    case .segmentation(let operation):
-      let zero = Plane<UInt64>(height: empty.height, width: empty.width, repeating: 0)
-      guard let section, let product = section.product else { return (Self.encoded(zero), "none") }
-      let table = try await catalogue.segments(volume, section, asOf: operation)
-      let bytes = try await catalogue.pool.run { [self] in
-        Self.encoded(
-          try segments(store, product, table, height: height, width: width, level: level, y: y, x: x) ?? zero)
-      }
-      return (bytes, Self.etag(product, table, level, name))
-    }
+  /// A chunk of the grid.
+  struct Chunk: Sendable {
+    var bytes: [UInt8]
+    var etag: String
   }
 
-  /// Levels are modes of segments, not of fragments, so they are made of segments from level 0 up.
-  private func segments(
-    _ store: SectionStore, _ product: String, _ table: [UInt64], height: Int, width: Int, level: Int, y: Int, x: Int
-  ) throws -> Plane<UInt64>? {
-    guard level > 0 else {
-      guard let labels = try tiles.labels(store, product, height: height, width: width, level: 0, y: y, x: x) else {
-        return nil
-      }
-      return Plane(
-        height: labels.height, width: labels.width,
-        storage: labels.storage.map { Int($0) < table.count ? table[Int($0)] : 0 })
+  /// A chunk named `X0-X1_Y0-Y1_Z0-Z1`; zeros where a section is missing or has no such product.
+  /// - Parameter known: etag that the caller has.
+  /// - Returns: nil if that is the chunk's.
+  /// - Throws: `WebError` for a chunk that is not of the grid.
+  func chunk(
+    _ record: Record, _ volume: VolumeRow, _ kind: Kind, level: Int, name: String, known: String?
+  ) throws -> Chunk? {
+    guard let height = volume.height, let width = volume.width else {
+      throw WebError.notFound("volume \(volume.name) has no sections yet")
     }
-    let size = (Pyramid.length(height, level: level), Pyramid.length(width, level: level))
-    guard let window = Pyramid.window(y: y, x: x, height: size.0, width: size.1) else { return nil }
-    let below = (Pyramid.length(height, level: level - 1), Pyramid.length(width, level: level - 1))
-    return try Pyramid.tile(window, below: below, zero: 0, joined: Pyramid.mode) { y, x in
-      try segments(store, product, table, height: height, width: width, level: level - 1, y: y, x: x)
-        ?? Plane(height: 0, width: 0, repeating: 0)
+    let size = SectionSize(height: height, width: width)
+    guard let (place, z) = Self.place(name, level: level, size), let window = Pyramid.window(place, size) else {
+      throw WebError.notFound("there is no chunk \(name) at scale \(level)")
     }
+    let operation: Int64? = if case .segmentation(let moment) = kind { moment } else { nil }
+    let section: SectionView
+    do { section = try Catalogue.section(record, volume, z, asOf: operation) } catch let error as WebError
+      where error.status == .notFound
+    { return nothing(kind, window, known) }
+    if kind == .image {
+      let etag = "\(section.image)-\(level)-\(name)"
+      if etag == known { return nil }
+      let tile = try tiles.values(section.image, .image, size, place) { try catalogue.values(section, .image, $0) }
+      return Chunk(bytes: tile?.storage ?? [], etag: etag)
+    }
+    guard let source = section.labelSource else { return nothing(kind, window, known) }
+    let table = try catalogue.table(record, section, asOf: operation)
+    let etag = "\(source)-\(table.name)-\(level)-\(name)"
+    if etag == known { return nil }
+    let tile = try tiles.segments(source, table, size, place) { try catalogue.labels(record, section, $0) }
+    guard let tile else { return nothing(kind, window, known) }
+    return Chunk(bytes: Self.encoded(tile), etag: etag)
+  }
+
+  /// A chunk of zeros.
+  private func nothing(_ kind: Kind, _ window: PlaneWindow, _ known: String?) -> Chunk? {
+    let etag = "none-\(window.height)-\(window.width)"
+    if etag == known { return nil }
+    if kind == .image { return Chunk(bytes: [UInt8](repeating: 0, count: window.pixels), etag: etag) }
+    return Chunk(
+      bytes: Self.encoded(Plane<UInt64>(height: window.height, width: window.width, repeating: 0)), etag: etag)
   }
 
   private static func encoded(_ plane: Plane<UInt64>) -> [UInt8] {
     CompressedSegmentation.encode(plane).withUnsafeBytes { Array($0) }
   }
 
-  private static func etag(_ product: String, _ table: [UInt64], _ level: Int, _ name: String) -> String {
-    var hash: UInt64 = 14_695_981_039_346_656_037
-    for value in table { hash = (hash ^ value) &* 1_099_511_628_211 }
-    return "\(product)-\(level)-\(name)-\(String(hash, radix: 16))"
-  }
-
   /// The place a chunk's name says; nil if it is none of the grid.
-  static func place(_ name: String, _ height: Int, _ width: Int) -> (window: PlaneWindow, z: SectionNumber)? {
+  static func place(_ name: String, level: Int, _ size: SectionSize) -> (place: TilePlace, z: SectionNumber)? {
     let axes = name.split(separator: "_", omittingEmptySubsequences: false).map(range)
     guard axes.count == 3, let columns = axes[0], let rows = axes[1], let z = axes[2], z.count == 1,
-      let number = SectionNumber(exactly: z.lowerBound), columns.lowerBound >= 0, rows.lowerBound >= 0,
-      let window = Pyramid.window(
-        y: rows.lowerBound / Pyramid.side, x: columns.lowerBound / Pyramid.side, height: height, width: width),
-      window.rows == rows, window.columns == columns
+      let number = SectionNumber(exactly: z.lowerBound), columns.lowerBound >= 0, rows.lowerBound >= 0
     else { return nil }
-    return (window, number)
+    let place = TilePlace(level: level, y: rows.lowerBound / Pyramid.side, x: columns.lowerBound / Pyramid.side)
+    guard Pyramid.window(place, size) == PlaneWindow(rows: rows, columns: columns) else { return nil }
+    return (place, number)
   }
 
   /// `0-256`, `-5--4`.

@@ -3,8 +3,8 @@ import Glibc
 import NIOPosix
 import Synchronization
 
-/// A few threads with a connection each, for everything that waits: queries, files. They read only, stand behind the pipeline's
-/// threads when cores are scarce, and no query runs for long.
+/// A few threads with a connection each, for everything that waits or takes long: queries, files, packing. They only read, stand
+/// behind the pipeline's threads when cores are scarce, and no query runs for long.
 final class RecordPool: Sendable {
   private let conninfo: String
   private let threads: NIOThreadPool
@@ -27,14 +27,20 @@ final class RecordPool: Sendable {
     idle.withLock { $0 = [] }
   }
 
-  /// Does something on one of the threads, with a connection.
+  /// Does something on one of the threads, with a connection. All its queries see the record of one moment.
   func read<T: Sendable>(_ body: @escaping @Sendable (Record) throws -> T) async throws -> T {
     try await run { [self] in
-      let seat = try idle.withLock { $0.popLast() } ?? opened()
-      let result = Result { try body(seat.record) }
-      if seat.record.connection.isConnected { idle.withLock { $0.append(seat) } }
-      do { return try result.get() } catch let error as DatabaseError {
-        throw error.isTransient ? WebError.unavailable("the database: \(error)") : error
+      do {
+        let seat = try idle.withLock { $0.popLast() } ?? opened()
+        defer { if seat.record.connection.isUsable { idle.withLock { $0.append(seat) } } }
+        let connection = seat.record.connection
+        try connection.script("begin isolation level repeatable read read only")
+        let result = Result { try body(seat.record) }
+        // What was only read may be undone as well; after a failure nothing else is possible.
+        if connection.isConnected { try connection.script("rollback") }
+        return try result.get()
+      } catch let error as DatabaseError {
+        throw Self.webError(error)
       }
     }
   }
@@ -42,20 +48,31 @@ final class RecordPool: Sendable {
   /// Does something on one of the threads, without a connection.
   func run<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
     try await threads.runIfActive {
-      // Of this thread alone, on Linux.
-      setpriority(PRIO_PROCESS, id_t(gettid()), 10)
+      // 0: this thread alone, on Linux.
+      setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
       return try body()
     }
   }
 
   private func opened() throws -> Seat {
-    do {
-      let connection = try Connection(conninfo)
-      try connection.script(
-        "set default_transaction_read_only = on; set statement_timeout = '20s'; set application_name = 'fgnetd http'")
-      return Seat(record: Record(connection))
-    } catch let error as DatabaseError {
-      throw WebError.unavailable("the database: \(error)")
+    let connection = try Connection(conninfo)
+    try Access.workAsReader(connection)
+    try connection.script(
+      """
+      set default_transaction_read_only = on; set statement_timeout = '20s';
+      set idle_in_transaction_session_timeout = '60s'; set application_name = 'fgnetd http'
+      """)
+    return Seat(record: Record(connection))
+  }
+
+  private static func webError(_ error: DatabaseError) -> any Error {
+    switch error.sqlstate {
+    // What a caller asked for is wrong: the functions for people say how.
+    case "22023", "P0002", "22003":
+      if case .server(_, let message) = error { return WebError.badRequest(message) }
+      return error
+    case "57014": return WebError.unavailable("the database took more than 20 s")
+    default: return error.isTransient ? WebError.unavailable("\(error)") : error
     }
   }
 }

@@ -22,6 +22,7 @@ struct StatusView: Decodable {
     var provisional: Int
     var final: Int
     var missing: Int
+    var sectionsSetAside: Int
     var awaited: [Int32]
     var activity: Activity
   }

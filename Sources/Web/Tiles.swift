@@ -1,9 +1,11 @@
 import Domain
-import Volumes
 
-/// Tiles of sections, made when asked for and kept within a limit. Files of the store never change under their name, so a tile
-/// never does.
+/// Tiles of sections, made when asked for and kept within a limit.
+///
+/// What a tile is made of is named by its source: a file of the store, or an operation's label tiles in the record. Neither ever
+/// changes under its name, so a tile never does.
 struct Tiles: Sendable {
+  /// What pixels are, and how four become one.
   enum Layer: Hashable, Sendable {
     /// Intensities, 8 bits; levels are means.
     case image
@@ -14,66 +16,73 @@ struct Tiles: Sendable {
   }
 
   private struct Key: Hashable, Sendable {
-    var file: String
+    var source: String
     var layer: Layer
-    var level: Int
-    var y: Int
-    var x: Int
+    var place: TilePlace
   }
 
   private let bytes: ByteCache<Key, Plane<UInt8>>
   private let labels: ByteCache<Key, Plane<UInt32>>
+  private let segments: ByteCache<Key, Plane<UInt64>>
 
   /// - Parameter cache: bytes.
   init(cache: Int) {
-    bytes = ByteCache(limit: cache / 2)
+    bytes = ByteCache(limit: cache / 4)
     labels = ByteCache(limit: cache / 2)
+    segments = ByteCache(limit: cache / 4)
   }
 
-  var bytesInUse: Int { bytes.bytes + labels.bytes }
+  var bytesInUse: Int { bytes.bytes + labels.bytes + segments.bytes }
 
   /// A tile of 8-bit values; nil outside of the section.
+  /// - Parameter read: full-size pixels of a window.
   func values(
-    _ store: SectionStore, _ file: String, _ layer: Layer, height: Int, width: Int, level: Int, y: Int, x: Int
+    _ source: String, _ layer: Layer, _ size: SectionSize, _ place: TilePlace,
+    read: (PlaneWindow) throws -> Plane<UInt8>
   ) throws -> Plane<UInt8>? {
-    try tile(
-      bytes, store.path(file), layer, (height, width), level, y, x, zero: 0, joined: Pyramid.mean
-    ) { window in
-      if case .affinities(let axis) = layer { return try store.readAffinities(file, axis: axis, window) }
-      let pixels = try store.readSource(file, window)
-      return Plane(
-        height: pixels.height, width: pixels.width,
-        storage: pixels.storage.map { UInt8((min(max($0, 0), 1) * 255).rounded()) })
-    }
+    try tile(bytes, Key(source: source, layer: layer, place: place), size, zero: 0, Pyramid.mean, read)
   }
 
   /// A tile of fragment labels; nil outside of the section.
+  /// - Parameter read: full-size labels of a window.
   func labels(
-    _ store: SectionStore, _ file: String, height: Int, width: Int, level: Int, y: Int, x: Int
+    _ source: String, _ size: SectionSize, _ place: TilePlace, read: (PlaneWindow) throws -> Plane<UInt32>
   ) throws -> Plane<UInt32>? {
-    try tile(labels, store.path(file), .labels, (height, width), level, y, x, zero: 0, joined: Pyramid.mode) {
-      try store.readFragments(file, $0)
+    try tile(labels, Key(source: source, layer: .labels, place: place), size, zero: 0, Pyramid.mode, read)
+  }
+
+  /// A tile of segments; nil outside of the section. Levels are modes of segments, not of fragments, so they are made of segments from
+  /// level 0 up.
+  /// - Parameter read: full-size labels of a window.
+  func segments(
+    _ source: String, _ table: SegmentTable, _ size: SectionSize, _ place: TilePlace,
+    read: (PlaneWindow) throws -> Plane<UInt32>
+  ) throws -> Plane<UInt64>? {
+    let key = Key(source: source + "/" + table.name, layer: .labels, place: place)
+    return try tile(segments, key, size, zero: 0, Pyramid.mode) { window in
+      let labels = try read(window)
+      return Plane(height: labels.height, width: labels.width, storage: labels.storage.map { table[$0] })
     }
   }
 
   private func tile<T>(
-    _ cache: ByteCache<Key, Plane<T>>, _ file: String, _ layer: Layer, _ size: (height: Int, width: Int), _ level: Int,
-    _ y: Int, _ x: Int, zero: T, joined: (T, T, T, T) -> T, read: (PlaneWindow) throws -> Plane<T>
+    _ cache: ByteCache<Key, Plane<T>>, _ key: Key, _ size: SectionSize, zero: T, _ joined: (T, T, T, T) -> T,
+    _ read: (PlaneWindow) throws -> Plane<T>
   ) throws -> Plane<T>? {
-    let (height, width) = (Pyramid.length(size.height, level: level), Pyramid.length(size.width, level: level))
-    guard level >= 0, level < Pyramid.levels(height: size.height, width: size.width),
-      let window = Pyramid.window(y: y, x: x, height: height, width: width)
-    else { return nil }
-    let key = Key(file: file, layer: layer, level: level, y: y, x: x)
+    let level = key.place.level
+    guard let window = Pyramid.window(key.place, size) else { return nil }
     if let known = cache[key] { return known }
-    let made: Plane<T>
-    if level == 0 {
-      made = try read(window)
+    var made: Plane<T>
+    if level <= Pyramid.direct {
+      made = try read(Pyramid.source(window, level: level, size))
+      for _ in 0..<level { made = Pyramid.halved(made, joined) }
     } else {
-      let below = (Pyramid.length(size.height, level: level - 1), Pyramid.length(size.width, level: level - 1))
-      made = try Pyramid.tile(window, below: below, zero: zero, joined: joined) { y, x in
-        guard let part = try tile(cache, file, layer, size, level - 1, y, x, zero: zero, joined: joined, read: read)
-        else { preconditionFailure("a tile of a level has its parts in the level below") }
+      made = try Pyramid.tile(window, below: Pyramid.size(size, level: level - 1), zero: zero, joined: joined) { y, x in
+        var part = key
+        part.place = TilePlace(level: level - 1, y: y, x: x)
+        guard let part = try tile(cache, part, size, zero: zero, joined, read) else {
+          preconditionFailure("a tile of a level has its parts in the level below")
+        }
         return part
       }
     }

@@ -1,6 +1,7 @@
 import DB
 import Domain
 import Foundation
+import Volumes
 
 /// Answers about a volume, out of the record. Everything here is a small query, whatever the height of the stack.
 enum VolumeQueries {
@@ -30,9 +31,10 @@ enum VolumeQueries {
 
   struct Strip: Encodable {
     var firstZ: Int32?
-    /// A letter a section from `firstZ` on: r received, p provisional, f final, m missing (declared), `.` not there.
+    /// A letter a section from `firstZ` on: r received, p provisional, f final, m missing (declared), s set aside (a stage failed
+    /// on it), `.` not there.
     var states: String
-    /// Sections with a warning.
+    /// Sections that are set aside, or with a warning: the lowest 200.
     var notes: [Note]
     /// Sections of which there is more than one revision.
     var revised: [Int32]
@@ -46,7 +48,8 @@ enum VolumeQueries {
   static func strip(_ record: Record, _ volume: VolumeRow) throws -> Strip {
     let rows = try record.connection.execute(
       """
-      select z, state, revision, note from section where volume_id = $1 and state <> 'superseded' order by z
+      select z, state, revision, coalesce(case when state = 'set_aside' then set_aside_reason end, note) from section
+      where volume_id = $1 and state <> 'superseded' order by z
       """, [.int(volume.id)])
     var strip = Strip(firstZ: nil, states: "", notes: [], revised: [])
     var next: Int64 = 0
@@ -66,7 +69,9 @@ enum VolumeQueries {
 
   struct Section: Encodable {
     var z: Int32
+    /// 0 for a section that has not come.
     var revision: Int
+    /// A section's state, or `absent` for a hole.
     var state: String
     var height: Int?
     var width: Int?
@@ -78,23 +83,41 @@ enum VolumeQueries {
     var note: String?
     /// Levels of its tiles.
     var levels: Int?
+    /// Operation that wrote the segments shown at the moment asked for; absent where there are none.
+    var segmentation: Int64?
+    /// File of its affinities; absent where there are none to show.
+    var products: String?
     /// Operation after which it was final for the first time.
     var finalAtOperation: Int64?
   }
 
-  static func section(_ record: Record, _ volume: VolumeRow, _ z: Int32) throws -> Section {
+  static func section(
+    _ record: Record, _ volume: VolumeRow, _ z: Int32, asOf operation: Int64?, store: SectionStore
+  ) throws -> Section {
     guard let row = try record.section(volume.id, z: z) else {
-      throw WebError.notFound("volume \(volume.name) has no section \(z)")
+      let extent = try record.connection.execute(
+        "select min(z) < $2 and max(z) > $2 from section where volume_id = $1", [.int(volume.id), .int(z)])
+      // A hole is a place in the volume; what lies outside is not.
+      guard try extent.optionalText(0, 0) == "t" else {
+        throw WebError.notFound("volume \(volume.name) has no section \(z)")
+      }
+      return Section(z: z, revision: 0, state: "absent")
     }
-    let operation = try record.connection.execute(
-      "select operation_of_section($1, $2)", [.int(volume.id), .int(z)]
+    let first = try record.connection.execute(
+      "select operation_of_section($1::integer, $2::integer)", [.int(volume.id), .int(z)]
     ).optionalInt(0, 0)
+    let shown = try record.segmentation(volume: volume.id, z: z, asOf: operation)
     var levels: Int?
-    if let height = row.height, let width = row.width { levels = Pyramid.levels(height: height, width: width) }
+    if let height = row.height, let width = row.width {
+      levels = Pyramid.levels(SectionSize(height: height, width: width))
+    }
+    let file = row.file ?? ""
     return Section(
       z: z, revision: row.revision, state: row.state.rawValue, height: row.height, width: row.width,
       meanIntensity: row.meanIntensity, stdIntensity: row.stdIntensity, sourcePath: row.sourcePath, sha256: row.sha256,
-      runId: row.runID, note: row.note, levels: levels, finalAtOperation: operation)
+      runId: row.runID, note: row.note, levels: levels,
+      segmentation: shown.flatMap { $0.fragments > 0 ? $0.operation : nil },
+      products: !file.isEmpty && store.hasAffinities(file) ? file : nil, finalAtOperation: first)
   }
 
   struct Rates: Encodable {
@@ -147,6 +170,7 @@ enum VolumeQueries {
     var color: String
     /// What it is part of now; absent if it stands for itself or vanished.
     var successorId: BigID?
+    // The rest is absent where it had no fragments at the moment asked for.
     var sizeVoxels: Int64?
     var volumeUm3: Double?
     var firstZ: Int32?
@@ -158,33 +182,37 @@ enum VolumeQueries {
     var centroid: [Double]?
   }
 
-  static func segment(_ record: Record, _ volume: VolumeRow, _ id: UInt64) throws -> Segment {
+  /// - Parameter operation: as it was after it, final fragments only; nil: as it is.
+  static func segment(_ record: Record, _ volume: VolumeRow, _ id: UInt64, asOf operation: Int64?) throws -> Segment {
     guard let signed = Int64(exactly: id) else { throw WebError.notFound("there is no segment \(id)") }
     let known = try record.connection.execute(
-      "select state, successor_id from segment where volume_id = $1 and segment_id = $2", [.int(volume.id), .int(signed)])
+      "select state, successor_id from segment where volume_id = $1 and segment_id = $2",
+      [.int(volume.id), .int(signed)])
     guard known.count == 1 else { throw WebError.notFound("volume \(volume.name) has no segment \(id)") }
     let color = SegmentPalette.color(of: id)
     var segment = Segment(
       segmentId: BigID(id), state: try known.text(0, 0), color: hex(color),
       successorId: try known.optionalInt(0, 1).map { BigID(UInt64(bitPattern: $0)) })
+    // One row, made of the segment's own fragments.
     let facts = try record.connection.execute(
       """
-      select size_voxels, volume_um3, first_z, last_z, sections, fragments, min_y, min_x, max_y, max_x,
-        centroid_z, centroid_y, centroid_x
-      from segments where volume = $1 and segment_id = $2
-      """, [.text(volume.name), .int(signed)])
-    guard facts.count == 1 else { return segment }
-    let (first, last) = (try facts.int(0, 2), try facts.int(0, 3))
-    segment.sizeVoxels = try facts.int(0, 0)
-    segment.volumeUm3 = try facts.double(0, 1)
+      select sum(area_px)::bigint, min(z), max(z), count(distinct z), count(*), min(min_y), min(min_x), max(max_y),
+        max(max_x), sum(z::double precision * area_px) / sum(area_px), sum(centroid_y * area_px) / sum(area_px),
+        sum(centroid_x * area_px) / sum(area_px)
+      from fragments_as_of($1::integer, $2::bigint, $3::bigint)
+      """, [.int(volume.id), .int(optional: operation), .int(signed)])
+    guard let size = try facts.optionalInt(0, 0) else { return segment }
+    let (first, last) = (try facts.int(0, 1), try facts.int(0, 2))
+    segment.sizeVoxels = size
+    segment.volumeUm3 = Double(size) * volume.voxelSize.z * volume.voxelSize.y * volume.voxelSize.x / 1e9
     segment.firstZ = Int32(first)
     segment.lastZ = Int32(last)
-    segment.sections = Int(try facts.int(0, 4))
-    segment.fragments = Int(try facts.int(0, 5))
+    segment.sections = Int(try facts.int(0, 3))
+    segment.fragments = Int(try facts.int(0, 4))
     segment.box = [
-      [first, try facts.int(0, 6), try facts.int(0, 7)], [last + 1, try facts.int(0, 8), try facts.int(0, 9)],
+      [first, try facts.int(0, 5), try facts.int(0, 6)], [last + 1, try facts.int(0, 7), try facts.int(0, 8)],
     ]
-    segment.centroid = [try facts.double(0, 10), try facts.double(0, 11), try facts.double(0, 12)]
+    segment.centroid = [try facts.double(0, 9), try facts.double(0, 10), try facts.double(0, 11)]
     return segment
   }
 
@@ -200,34 +228,32 @@ enum VolumeQueries {
     var z: Int32
     var score: Double?
     var at: String
+    /// Kind of the operation, and who did it.
+    var operation: String
+    var actor: String?
     var operationId: Int64
     var runId: Int64?
   }
 
-  /// What happened to a segment, in order; the last `limit` events.
-  static func lineage(_ record: Record, _ volume: VolumeRow, _ id: UInt64, limit: Int) throws -> [Event] {
+  /// What happened to a segment and, before they became part of it, to its ancestors, in order; the last `limit` events.
+  static func history(
+    _ record: Record, _ volume: VolumeRow, _ id: UInt64, asOf operation: Int64?, limit: Int
+  ) throws -> [Event] {
     guard let signed = Int64(exactly: id) else { return [] }
     let rows = try record.connection.execute(
       """
-      select l.lineage_id, l.event, l.segment_id, l.other_segment_id, l.z, l.score, o.at, l.operation_id, o.run_id
-      from (
-        (select * from lineage_event where volume_id = $1 and segment_id = $2 order by lineage_id desc limit $3)
-        union
-        (select * from lineage_event where volume_id = $1 and other_segment_id = $2 order by lineage_id desc limit $3)
-        order by lineage_id desc limit $3
-      ) l join operation o using (operation_id) order by l.lineage_id
-      """, [.int(volume.id), .int(signed), .int(limit)])
-    var events: [Event] = []
-    for row in 0..<rows.count {
-      events.append(
-        Event(
-          lineageId: try rows.int(row, 0), event: try rows.text(row, 1),
-          segmentId: BigID(UInt64(bitPattern: try rows.int(row, 2))),
-          otherSegmentId: try rows.optionalInt(row, 3).map { BigID(UInt64(bitPattern: $0)) },
-          z: Int32(try rows.int(row, 4)), score: try rows.optionalDouble(row, 5), at: try rows.text(row, 6),
-          operationId: try rows.int(row, 7), runId: try rows.optionalInt(row, 8)))
+      select lineage_id, event, segment_id, other_segment_id, z, score, at, operation, actor, operation_id, run_id
+      from (select * from history($1, $2::bigint, $3::bigint) order by lineage_id desc limit $4) h order by lineage_id
+      """, [.text(volume.name), .int(signed), .int(optional: operation), .int(limit)])
+    return try (0..<rows.count).map { row in
+      Event(
+        lineageId: try rows.int(row, 0), event: try rows.text(row, 1),
+        segmentId: BigID(UInt64(bitPattern: try rows.int(row, 2))),
+        otherSegmentId: try rows.optionalInt(row, 3).map { BigID(UInt64(bitPattern: $0)) },
+        z: Int32(try rows.int(row, 4)), score: try rows.optionalDouble(row, 5), at: try rows.text(row, 6),
+        operation: try rows.text(row, 7), actor: try rows.optionalText(row, 8), operationId: try rows.int(row, 9),
+        runId: try rows.optionalInt(row, 10))
     }
-    return events
   }
 
   /// The largest segments, as Neuroglancer's inline `segment_properties`.

@@ -7,8 +7,10 @@ public struct WebConfiguration: Sendable, Equatable {
   public var token: String?
   /// A reverse proxy in front speaks TLS with the world.
   public var isBehindProxy = false
-  /// Address of a Neuroglancer, for the dashboard's link; nil: the public one.
+  /// Address of a Neuroglancer, for the dashboard's link; nil: the public one, unless there is a folder.
   public var neuroglancer: String?
+  /// Folder with a built Neuroglancer client, served at `/neuroglancer/`.
+  public var neuroglancerFolder: String?
   /// Other web pages that may read (CORS); `*`: any.
   public var allowedOrigin: String?
   /// Requests at a time; more are told to come again.
@@ -19,6 +21,14 @@ public struct WebConfiguration: Sendable, Equatable {
   public var cache = 128 << 20
 
   public init() {}
+
+  /// What the dashboard's link leads to.
+  var viewerAddress: String {
+    neuroglancer ?? (neuroglancerFolder == nil ? "https://neuroglancer-demo.appspot.com/" : "/neuroglancer/")
+  }
+
+  /// Bytes that it takes at most: tiles, and what is at work and on its way.
+  public var memory: Int { cache + (96 << 20) }
 
   /// Whether only programs of this computer can connect.
   public var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }

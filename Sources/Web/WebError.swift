@@ -14,7 +14,7 @@ struct WebError: Error, HTTPResponseError {
   }
 
   func response(from request: Request, context: some RequestContext) throws -> Response {
-    var response = try JSON.response(Body(error: reason))
+    var response = try JSON.response(JSON.data(Body(error: reason)))
     response.status = status
     if status == .serviceUnavailable || status == .tooManyRequests { response.headers[.retryAfter] = "1" }
     return response

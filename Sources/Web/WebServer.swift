@@ -1,6 +1,7 @@
 public import Foundation
 import Hummingbird
 public import Logging
+import NIOCore
 import NIOPosix
 import Synchronization
 
@@ -27,9 +28,15 @@ public final class WebServer: Sendable {
     }
   }
 
+  /// Connections at a time; more wait until one of these ends.
+  static let connections = 256
+  /// After so long without a request, or without a byte taken of the answer, a connection is closed.
+  static let patience = (request: TimeAmount.seconds(30), answer: TimeAmount.seconds(60))
+
   private let configuration: WebConfiguration
   private let source: Source
   private let log: Logger
+  private let executor = WebExecutor()
   private let task = Mutex<Task<Void, Never>?>(nil)
   private let boundPort = Mutex<Int?>(nil)
 
@@ -43,18 +50,24 @@ public final class WebServer: Sendable {
   /// The port it listens on, once it does.
   public var port: Int? { boundPort.withLock { $0 } }
 
-  /// Listens in the background, until `stop`. An address that cannot be had (another program's port) is told in the log and
+  /// Listens in the background, until `stop`. An address that cannot be had (another program's port) is told in the log, once, and
   /// tried again: sections are taken in meanwhile.
   public func start() {
-    let running = Task.detached { [self] in
+    let running = Task.detached(executorPreference: executor) { [self] in
       var pause = 1.0
+      var told: String?
       while !Task.isCancelled {
-        do { try await serve() } catch is CancellationError {
-          return
+        do {
+          try await serve()
+          if Task.isCancelled { return }
         } catch {
           if Task.isCancelled { return }
-          log.error(
-            "http: \(configuration.host) port \(configuration.port) cannot be listened to (\(error)); tried again in \(Int(pause)) s")
+          let reason = "\(error)"
+          if reason != told {
+            let place = "\(configuration.host) port \(configuration.port)"
+            log.error("http: \(place) cannot be listened to: \(reason); tried again until it can")
+          }
+          told = reason
         }
         try? await Task.sleep(for: .seconds(pause))
         pause = min(pause * 2, 60)
@@ -68,7 +81,7 @@ public final class WebServer: Sendable {
     guard let running = task.withLock({ $0.take() }) else { return }
     running.cancel()
     let ended = DispatchSemaphore(value: 0)
-    Task.detached {
+    Task.detached(executorPreference: executor) {
       await running.value
       ended.signal()
     }
@@ -79,13 +92,19 @@ public final class WebServer: Sendable {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let pool = RecordPool(conninfo: source.conninfo)
     let routes = Routes(configuration, source, pool)
-    var quiet = Logger(label: "http") { _ in SwiftLogNoOpLogHandler() }
-    quiet.logLevel = .error
+    let quiet = Logger(label: "http") { _ in SwiftLogNoOpLogHandler() }
     let application = Application(
       router: routes.router(),
+      server: .http1(
+        configuration: .init(
+          additionalChannelHandlers: [
+            IdleStateHandler(writeTimeout: Self.patience.answer), IdleCloser(),
+          ], idleTimeout: Self.patience.request,
+          httpDecoderConfiguration: .init(
+            maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 100))),
       configuration: ApplicationConfiguration(
         address: .hostname(configuration.host, port: configuration.port), serverName: "fgnetd",
-        availableConnectionsDelegate: .maximum(4 * configuration.concurrency, logger: quiet)),
+        availableConnectionsDelegate: .maximum(Self.connections, logger: quiet)),
       onServerRunning: { [self] channel in
         boundPort.withLock { $0 = channel.localAddress?.port }
         log.info("http://\(configuration.host):\(channel.localAddress?.port ?? configuration.port)/ shows the volumes")
@@ -97,6 +116,19 @@ public final class WebServer: Sendable {
     await pool.close()
     try? await group.shutdownGracefully()
     try result.get()
+  }
+}
+
+/// Closes a connection of which nothing was written for a while: nobody asks, or nobody reads the answer.
+private final class IdleCloser: ChannelInboundHandler, RemovableChannelHandler {
+  typealias InboundIn = NIOAny
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if event is IdleStateHandler.IdleStateEvent {
+      context.close(promise: nil)
+    } else {
+      context.fireUserInboundEventTriggered(event)
+    }
   }
 }
 

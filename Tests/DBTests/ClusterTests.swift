@@ -184,8 +184,14 @@ import Testing
   @Test func anInitialisationCutShortIsDoneAgain() async throws {
     try await withDirectory("half") { directory in
       try FileManager.default.createDirectory(atPath: directory + "/data.new/base", withIntermediateDirectories: true)
-      try EmbeddedCluster(directory: directory, options: TestCluster.fast).start()
+      let cluster = EmbeddedCluster(directory: directory, options: TestCluster.fast)
+      try cluster.start()
       #expect(!FileManager.default.fileExists(atPath: directory + "/data.new"))
+      try cluster.stop()
+      // Made by an initdb that outlived its program and the removal above.
+      try FileManager.default.createDirectory(atPath: directory + "/data.new-7/base", withIntermediateDirectories: true)
+      try cluster.start()
+      #expect(!FileManager.default.fileExists(atPath: directory + "/data.new-7"))
     }
   }
 

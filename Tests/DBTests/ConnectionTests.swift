@@ -110,6 +110,7 @@ import Testing
   @Test(arguments: [
     ("57P01", true), ("57P03", true), ("53100", true), ("53300", true), ("40001", true), ("40P01", true),
     ("25006", true), ("08006", true), ("23505", false), ("42P01", false), ("57014", false), ("22003", false),
+    ("55P03", true), ("58030", true),
   ])
   func someFailuresPass(state: String, passes: Bool) {
     #expect(DatabaseError.server(sqlstate: state, message: "").isTransient == passes)

@@ -48,7 +48,7 @@ struct History {
   let seed: UInt64
   var world: World
   private var generator: SeededGenerator
-  private var snapshots: [(operation: Int64, membership: [FragmentID: SegmentID])] = []
+  private(set) var snapshots: [(operation: Int64, membership: [FragmentID: SegmentID], world: World)] = []
   /// Provisional fragments shown now.
   private var shown: [SectionNumber: [FragmentID]] = [:]
   private var bytes = 0
@@ -121,7 +121,7 @@ struct History {
       """
     ).int(0, 0)
     #expect(loose == 0, "successors are live and every fragment has a segment, seed \(seed)")
-    snapshots.append((outcome.operation, found))
+    snapshots.append((outcome.operation, found, world))
   }
 
   private static func replayed(_ live: Set<Int64>, _ events: [LineageEvent]) -> Set<Int64> {

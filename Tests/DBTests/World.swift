@@ -20,17 +20,54 @@ struct World {
     Self.fragments(z, signature(z))
   }
 
+  /// Rows and columns of every section.
+  static let side = 128
+
+  /// Columns of a section's fragments in each row: stripes that wind, with borders in between.
+  static func stripes(_ signature: UInt32) -> [[Range<Int>]] {
+    var generator = SeededGenerator(seed: UInt64(signature))
+    let count = Int.random(in: 1...6, using: &generator)
+    var offset = 0
+    let firstRow = Int.random(in: 0..<20, using: &generator)
+    return (0..<side).map { y in
+      if y < firstRow { return [] }
+      if y % 4 == 0 { offset = min(max(offset + Int.random(in: -1...1, using: &generator), 0), 6) }
+      return (0..<count).map { (20 * $0 + offset)..<(20 * $0 + 14 + offset) }
+    }
+  }
+
   static func fragments(
     _ z: SectionNumber, _ signature: UInt32
   ) -> [(summary: FragmentSummary, id: FragmentID)] {
-    var generator = SeededGenerator(seed: UInt64(signature))
-    return (1...UInt32.random(in: 1...6, using: &generator)).map { label in
-      let y = Int32.random(in: 0..<100, using: &generator)
+    let rows = stripes(signature)
+    let count = rows[side - 1].count
+    return (0..<count).map { index in
+      let label = UInt32(index + 1)
+      let pixels = rows.enumerated().filter { !$0.element.isEmpty }.map { (y: $0.offset, x: $0.element[index]) }
+      let area = pixels.reduce(0) { $0 + $1.x.count }
+      let y = pixels.reduce(0) { $0 + $1.y * $1.x.count }
+      let x = pixels.reduce(0) { $0 + $1.x.reduce(0, +) }
       let summary = FragmentSummary(
-        label: label, area: Int.random(in: 1...50, using: &generator), minY: y, minX: y + 1, maxY: y + 9, maxX: y + 12,
-        centroidY: Double(y) + 4.25, centroidX: Double(y) + 6.5)
+        label: label, area: area, minY: Int32(pixels[0].y), minX: Int32(pixels.map(\.x.lowerBound).min() ?? 0),
+        maxY: Int32(side), maxX: Int32(pixels.map(\.x.upperBound).max() ?? 0), centroidY: Double(y) / Double(area),
+        centroidX: Double(x) / Double(area))
       return (summary, FragmentID(z: z, signature: signature, label: label))
     }
+  }
+
+  /// The label of each pixel, row by row.
+  static func labels(_ signature: UInt32) -> [UInt32] {
+    var labels = [UInt32](repeating: 0, count: side * side)
+    for (y, row) in stripes(signature).enumerated() {
+      for (index, columns) in row.enumerated() { for x in columns { labels[y * side + x] = UInt32(index + 1) } }
+    }
+    return labels
+  }
+
+  static func tiles(_ signature: UInt32) -> LabelTiles {
+    var tiles = LabelTiles(width: side)
+    tiles.append(labels(signature))
+    return tiles
   }
 
   func edges(_ z: SectionNumber) -> [EdgeRow] {
@@ -60,7 +97,8 @@ struct World {
 
   func commit(_ z: SectionNumber, settled: [SettledOverlap] = []) -> SectionCommit {
     SectionCommit(
-      z: z, file: "z\(z).h5", signature: "\(signature(z))", fragments: fragments(z), edges: edges(z), settled: settled)
+      z: z, file: "z\(z).h5", signature: "\(signature(z))", fragments: fragments(z), edges: edges(z), settled: settled,
+      labels: Self.tiles(signature(z)))
   }
 
   /// What the tables must say, by the definition: components over all accepted edges, named by their smallest fragment.
@@ -105,8 +143,12 @@ final class TestVolume {
   let record: Record
   let volume: Int64
   let run: Int64
+  private let height: Int
+  private let width: Int
 
-  init() throws {
+  init(height: Int = World.side, width: Int = World.side) throws {
+    self.height = height
+    self.width = width
     database = try TestDatabase()
     record = Record(database.connection)
     volume = try record.openVolume(name: "cortex", voxelSize: VoxelSize(z: 40, y: 4, x: 4)).id
@@ -119,8 +161,8 @@ final class TestVolume {
     let digits = String(bytes, radix: 16)
     return try record.receive(
       volume: volume, z: z, sha256: String(repeating: "0", count: 64 - digits.count) + digits,
-      path: path ?? "/scope/\(z)-\(bytes).tif", size: 100, mtimeNs: 7, height: 128, width: 128, bitDepth: 8,
-      meanIntensity: 0.5, run: run)
+      path: path ?? "/scope/\(z)-\(bytes).tif", size: 100, mtimeNs: 7, height: height, width: width,
+      bitDepth: 8, meanIntensity: 0.5, run: run)
   }
 
   /// Membership of final fragments, as the current tables say.

@@ -137,6 +137,33 @@ import Volumes
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
   }
 
+  /// A limit on the size of files in a process of its own: writes fail half-way as they do on a full disk.
+  @Test func aFullDiskUnderTheScratchIsNamedAndPasses() async {
+    await #expect(processExitsWith: .success) {
+      let folder = NSTemporaryDirectory() + "fgnetd-scratch-" + UUID().uuidString
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      let scratch = DenoisedScratch(directory: folder, capacity: 2)
+      let whole = PlaneWindow(height: 64, width: 64)
+      func read() throws -> [Float] {
+        try scratch.read("a", whole, in: whole) { Plane(height: $0.height, width: $0.width, repeating: 0.5) }.storage
+      }
+      signal(SIGXFSZ, SIG_IGN)
+      var size = rlimit(rlim_cur: 5000, rlim_max: rlim_t.max)
+      precondition(setrlimit(__rlimit_resource_t(1), &size) == 0)
+      do {
+        _ = try read()
+        preconditionFailure("written beyond the limit")
+      } catch let error as VolumeError {
+        precondition(error.isNoSpace, "\(error)")
+      }
+      size = rlimit(rlim_cur: rlim_t.max, rlim_max: rlim_t.max)
+      precondition(setrlimit(__rlimit_resource_t(1), &size) == 0)
+      try #require(try read() == [Float](repeating: 0.5, count: 64 * 64))
+      try #require(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+  }
+
   @Test func theCacheHoldsBytesAndNumber() {
     var cache = ProductCache<Int>(capacity: 3, limit: 10) { $0 }
     for (key, value) in [("a", 4), ("b", 3), ("c", 2)] { cache.insert(key, value) }

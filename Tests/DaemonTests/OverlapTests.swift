@@ -160,7 +160,7 @@ import Volumes
         }
         set.watershed = set.watershed.map {
           WatchedWatershed(inner: $0) { () throws(StageError) in
-            if cuts.next() == place { throw StageError(stage: "test", reason: "cut \(place)") }
+            if cuts.next() == place { throw StageError(stage: "test", reason: "cut \(place)", isOutage: true) }
           }
         }
         return set

@@ -95,43 +95,4 @@ import Volumes
     #expect(reasons.contains("10 x 10"), "\(reasons)")
     #expect(reasons.contains("s3.png"), "\(reasons)")
   }
-
-  @Test(arguments: [
-    (stages: "  agglomerate:\n    enabled: false", fragments: true, edges: false),
-    (stages: "  watershed:\n    enabled: false\n  agglomerate:\n    enabled: false", fragments: false, edges: false),
-    (stages: "  denoise:\n    - name: median\n      radius: 1", fragments: true, edges: true),
-  ])
-  func aDisabledStageMeansWhatTheDocumentSays(stages: String, fragments: Bool, edges: Bool) throws {
-    let bench = try Bench(size: 128, stages: stages)
-    try bench.run([(0..<4).map { try bench.write($0) }])
-    #expect(try bench.query("select count(*)::text from fgnet.section where state = 'final'") == "4")
-    #expect((try bench.query("select count(*)::text from fgnet.fragment") != "0") == fragments)
-    let accepted = try bench.query("select count(*)::text from fgnet.region_edge where accepted")
-    #expect((accepted != "0") == edges)
-    if fragments, !edges {
-      #expect(
-        try bench.query("select count(*)::text from fgnet.segment where state = 'live'")
-          == bench.query("select count(*)::text from fgnet.fragment"))
-    }
-  }
-
-  @Test func withoutAffinitySectionsAreTakenInAndDenoised() throws {
-    let bench = try Bench(size: 64)
-    bench.configuration = try DaemonConfiguration.parse(
-      """
-      state_directory: \(bench.folder)/state
-      volumes: [{name: test, folder: \(bench.watched)}]
-      stages:
-        denoise: [{name: median, radius: 2}]
-        affinity: {enabled: false}
-        watershed: {enabled: false}
-        agglomerate: {enabled: false}
-      """, path: "test")
-    try bench.run([(0..<3).map { try bench.write($0) }])
-    #expect(try bench.query("select count(*)::text from fgnet.section where state = 'final'") == "3")
-    let store = SectionStore(directory: bench.configuration.stateDirectory + "/sections/test")
-    let file = try bench.query("select file from fgnet.section where z = 1")
-    let denoised = try #require(try store.read(file, parts: [.image]).image)
-    #expect(denoised != (try bench.volume.section(1).image))
-  }
 }

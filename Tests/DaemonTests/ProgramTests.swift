@@ -287,4 +287,29 @@ import Volumes
     #expect(try run("simulate", bench.folder + "/c", "--size", "0").status != 0)
     #expect(try run("model", "info", Bench.model).output.contains("MFLOP per pixel"))
   }
+
+  @Test func aStageIsHeldAgainstTheContract() throws {
+    let good = try run("stage-test", "median", "--side", "64")
+    #expect(good.status == 0 && good.output.contains("it keeps the contract"), "\(good)")
+    let bad = try run("stage-test", Bench.root + "Tests/PluginsTests/Stages/bad.py")
+    #expect(bad.status == ExitStatus.badData.rawValue && bad.errors.contains("it ended with status 1"), "\(bad)")
+    let unknown = try run("stage-test", "blur")
+    #expect(unknown.status == ExitStatus.usage.rawValue && unknown.errors.contains("there are median"), "\(unknown)")
+  }
+
+  @Test func aStagesProgramEndsWithTheDaemonHoweverThatEnds() throws {
+    let bench = try ExternalStageTests.bench([.denoise])
+    let daemon = try Program(["run", "--config", configurationFile(bench)])
+    let folder = bench.configuration.stateDirectory + "/stages/lab"
+    func programs() -> [String] {
+      let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+      return all.filter { (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\($0)/cwd")) == folder }
+    }
+    for _ in 0..<6000 where programs().isEmpty && daemon.isRunning { usleep(10_000) }
+    #expect(!programs().isEmpty)
+    daemon.signal(SIGKILL)
+    _ = daemon.status(within: 60)
+    for _ in 0..<6000 where !programs().isEmpty { usleep(10_000) }
+    #expect(programs().isEmpty)
+  }
 }

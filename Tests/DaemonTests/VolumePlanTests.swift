@@ -46,6 +46,22 @@ import Testing
     #expect(plan.nextCommit().first == 26)
   }
 
+  @Test(arguments: [SectionNumber(0), 5, 11]) func aSectionSetAsideIsAsOneMissing(z: SectionNumber) {
+    let all = Array(SectionNumber(0)..<12)
+    var aside = plan(all, last: 11)
+    for place in aside.stack.indices { aside.noteCommitted(aside.stack[place], content: aside.decisionContent(place)) }
+    #expect(aside.unsettled.isEmpty)
+    aside.setAside(z)
+    let without = plan(all.filter { $0 != z }, missing: [z], last: 11)
+    #expect(contents(aside) == contents(without) && aside.stack == without.stack)
+    #expect(aside.stack.indices.allSatisfy(aside.isDecisionFinal))
+    // Its neighbourhood is decided again, and nothing further away.
+    #expect(!aside.unsettled.isEmpty && aside.unsettled.allSatisfy { abs($0 - z) <= 6 } && !aside.unsettled.contains(z))
+    aside.insert(z, source: "source \(z)")
+    #expect(contents(aside) == contents(plan(all, last: 11)))
+    #expect(aside.unsettled == [z], "what was committed rests on the same content again")
+  }
+
   @Test func aHoleBlocksUntilItIsDeclaredOrFilled() {
     var holed = plan([0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11], last: 11)
     #expect(holed.awaited() == [5])

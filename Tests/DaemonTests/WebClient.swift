@@ -43,7 +43,7 @@ struct WebClient {
     }
     guard connected == 0 else { throw Failure(reason: "nobody listens on port \(port)") }
     let sent = Array(request.utf8)
-    guard send(socket, sent, sent.count, Int32(MSG_NOSIGNAL.rawValue)) == sent.count else {
+    guard send(socket, sent, sent.count, Int32(MSG_NOSIGNAL)) == sent.count else {
       throw Failure(reason: "not sent")
     }
     var bytes: [UInt8] = []

@@ -13,6 +13,13 @@ import Testing
     #expect(pattern.match("") == .other)
   }
 
+  @Test func whateverANameHoldsItIsMatched() throws {
+    let pattern = try FilePattern(#".*?(?<z>\d+)\.png"#)
+    for name in ["a b7.png", "line\nbreak\r\n7.png", "ä\u{301}7.png", "\u{1F9E0}7.png", "\u{2028}7.png", "%FF7.png"] {
+      #expect(pattern.match(name) == .section(z: 7, volume: nil))
+    }
+  }
+
   @Test func aVolumeMayBeAbsent() throws {
     let pattern = try FilePattern(#"((?<volume>\w)-)?(?<z>\d+)\.png"#)
     #expect(pattern.match("3.png") == .section(z: 3, volume: nil))

@@ -16,8 +16,12 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
       policy: IntakePolicy(settle: 2, firstPause: 1, longestPause: 4, deadline: 20))
   }
 
-  private static func listing(_ files: [FileStatus], device: UInt64 = 1, faults: [String] = []) -> ScanResult {
-    .listing(FolderListing(device: device, files: files, faults: faults))
+  private static func listing(
+    _ files: [FileStatus], device: UInt64 = 1, inode: UInt64 = 2, unnameable: [String] = [], faults: [ScanFault] = []
+  ) -> ScanResult {
+    .listing(
+      FolderListing(
+        identity: .init(device: device, inode: inode), files: files, unnameable: unnameable, faults: faults))
   }
 
   private static func ready(_ name: String, _ z: SectionNumber, _ status: FileStatus) -> IntakeAction {
@@ -80,10 +84,15 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
   }
 
   @Test mutating func filesTakenInAnEarlierRunAreRemembered() {
-    queue.remember(status("z1.tif"), now: 0)
-    queue.remember(status("z2.tif"), now: 0)
-    queue.scan(Self.listing([status("z1.tif"), status("z2.tif", size: 11)]), started: 1, now: 1)
-    #expect(queue.due(3) == ["/in/z2.tif"])
+    for name in ["z1.tif", "z2.tif", "z3.tif"] { queue.remember(path: "/in/" + name, size: 10, modified: 1) }
+    queue.scan(
+      Self.listing([status("z1.tif"), status("z2.tif", size: 11), status("z3.tif", modified: 2)]), started: 1, now: 1)
+    #expect(queue.due(3) == ["/in/z2.tif", "/in/z3.tif"])
+    // From then on another file in its place shows too.
+    var other = status("z1.tif")
+    other.inode = 77
+    queue.scan(Self.listing([other]), started: 4, now: 4)
+    #expect(queue.due(6) == ["/in/z1.tif"])
   }
 
   @Test mutating func aFileFoundByAScanHasToSettle() {
@@ -167,14 +176,15 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
     queue.observe(.closed("/in/z1.tif"), now: 3)
     _ = queue.due(3)
     queue.probed("/in/z1.tif", .incomplete(reason: "cannot be opened"), status: nil, now: 3)
-    #expect(queue.take() == [] && queue.pendingCount == 0 && !queue.wantsScan)
+    #expect(queue.take() == Array(repeating: .gone(path: "/in/z1.tif"), count: 3))
+    #expect(queue.pendingCount == 0 && !queue.wantsScan)
     take("z1.tif", status("z1.tif"))
     queue.observe(.deleted("/in/z1.tif"), now: 4)
     // The same file put back is a new file.
     queue.observe(.moved("/in/z1.tif"), now: 5)
     _ = queue.due(5)
     queue.probed("/in/z1.tif", .complete(), status: status("z1.tif"), now: 5)
-    #expect(queue.take() == [Self.ready("z1.tif", 1, status("z1.tif"))])
+    #expect(queue.take() == [Self.ready("z1.tif", 1, status("z1.tif")), .gone(path: "/in/z1.tif")])
   }
 
   @Test mutating func aScanForgetsWhatItDoesNotShow() {
@@ -186,7 +196,7 @@ func status(_ name: String, size: Int64 = 10, modified: Int64 = 1) -> FileStatus
     queue.scan(Self.listing([status("z1.tif")]), started: 7, now: 7)
     #expect(queue.due(9) == ["/in/z1.tif"])
     // A listing with a fault may lack files.
-    queue.scan(Self.listing([], faults: ["/in/sub cannot be listed"]), started: 10, now: 10)
+    queue.scan(Self.listing([], faults: [ScanFault(path: "/in", reason: "no")]), started: 10, now: 10)
     #expect(queue.pendingCount == 1)
     queue.scan(Self.listing([]), started: 11, now: 11)
     #expect(queue.pendingCount == 0)

@@ -182,6 +182,45 @@ private final class Watched {
     #expect(other.process.ending?.hasSuffix("file is not a folder") == true)
   }
 
+  /// A user name space has limits of its own.
+  static let hasUserNamespaces = {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
+    process.arguments = ["-Ur", "sh", "-c", "test -w /proc/sys/user/max_inotify_watches"]
+    process.standardError = FileHandle.nullDevice
+    guard (try? process.run()) != nil else { return false }
+    process.waitUntilExit()
+    return process.terminationStatus == 0
+  }()
+
+  private func limited(_ limit: String, to value: Int) throws -> Watched {
+    let script = "echo \(value) > /proc/sys/user/max_inotify_\(limit); exec \"$0\" \"$@\""
+    return Watched(
+      try WatcherProcess(
+        program: "/usr/bin/unshare", folders: ["-Ur", "sh", "-c", script, try watcherProgram(), folder.path]))
+  }
+
+  @Test func noMoreWatchesIsToldOnceAndTheRestIsWatched() throws {
+    try #require(Self.hasUserNamespaces, "needs user name spaces (kernel.unprivileged_userns_clone)")
+    for name in ["a", "b", "c", "d"] { try check(mkdir(folder.file(name), 0o755), "mkdir") }
+    let watched = try limited("watches", to: 3)
+    #expect(watched.read(until: .ready))
+    guard case .limit(let text) = watched.events.first else {
+      Issue.record("\(watched.events)")
+      return
+    }
+    #expect(watched.events.count == 2 && text.contains("raise fs.inotify.max_user_watches with sysctl"))
+    try put("x", folder.file("z.tif"))
+    #expect(watched.read(until: .closed(folder.file("z.tif"))))
+  }
+
+  @Test func noMoreInstancesEndsItWithTheRemedy() throws {
+    try #require(Self.hasUserNamespaces, "needs user name spaces (kernel.unprivileged_userns_clone)")
+    let watched = try limited("instances", to: 0)
+    #expect(!watched.read { _ in false })
+    #expect(watched.process.ending?.contains("raise fs.inotify.max_user_instances with sysctl") == true)
+  }
+
   @Test func itsEndIsNoticed() throws {
     let killed = try started()
     try check(kill(killed.process.processID, SIGKILL), "kill")

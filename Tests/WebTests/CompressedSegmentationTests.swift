@@ -46,15 +46,22 @@ import Testing
   }
 
   @Test func chunkNamesOfTheGridOnly() {
-    #expect(Precomputed.place("0-256_0-250_5-6", 250, 600)?.z == 5)
-    #expect(Precomputed.place("256-512_0-250_-3--2", 250, 600)?.z == -3)
-    #expect(Precomputed.place("512-600_0-250_0-1", 250, 600)?.window == PlaneWindow(rows: 0..<250, columns: 512..<600))
+    let size = SectionSize(height: 250, width: 600)
+    func place(_ name: String, _ level: Int = 0) -> (place: TilePlace, z: SectionNumber)? {
+      Precomputed.place(name, level: level, size)
+    }
+    #expect(place("0-256_0-250_5-6")?.z == 5)
+    #expect(place("256-512_0-250_-3--2")?.z == -3)
+    #expect(place("512-600_0-250_0-1")?.place == TilePlace(level: 0, y: 0, x: 2))
+    #expect(place("256-300_0-125_0-1", 1)?.place == TilePlace(level: 1, y: 0, x: 1))
     for name in [
       "0-255_0-250_0-1", "1-257_0-250_0-1", "0-256_0-250_0-2", "0-256_0-250", "a-b_0-250_0-1", "", "--_-_-",
       "0-256_0-250_99999999999-100000000000", "600-856_0-250_0-1", "0-256_0-250_0-1_0-1",
+      "0-9223372036854775807_0-250_0-1", "-256-0_0-250_0-1", "0-256_0-250_9223372036854775807--9223372036854775808",
     ] {
-      #expect(Precomputed.place(name, 250, 600) == nil, "\(name)")
+      #expect(place(name) == nil, "\(name)")
     }
+    #expect(place("0-150_0-63_0-1", 3) == nil && place("0-256_0-250_0-1", -1) == nil)
   }
 
   @Test func kindsOfVolumes() {

@@ -18,7 +18,7 @@ from fgnet.data import Source, prefetched
 from fgnet.goldens import MICRO
 from fgnet.model import FGNet
 from fgnet.modes import own_config, parameter_groups, prepare_trunk, trunk_option
-from fgnet.train import TrainingError, chosen_device, load_sources, schedule
+from fgnet.train import TrainingError, chosen_device, load_sources, multiplies_bfloat16, schedule
 
 torch.set_num_threads(1)
 
@@ -71,6 +71,14 @@ def test_resume_and_anneal(volume: tuple[str, str], tmp_path: Path) -> None:
     train.main(options(volume, run, "--resume", str(run), "--anneal-minutes", "0.05"))
     third = checkpoint.load(run)
     assert third["step"] > second["step"] and third["rate_factor"] < 0.5
+
+
+def test_bfloat16_only_where_it_is_fast() -> None:
+    cpu = torch.device("cpu")
+    assert multiplies_bfloat16(cpu, "flags : fpu avx2 avx512f avx512_bf16")
+    assert multiplies_bfloat16(cpu, "Features : fp asimd bf16")
+    assert not multiplies_bfloat16(cpu, "flags : fpu avx2 avx512f")
+    assert multiplies_bfloat16(torch.device("cuda"), "flags : fpu avx2")
 
 
 def test_schedule() -> None:

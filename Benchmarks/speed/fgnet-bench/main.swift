@@ -4,7 +4,7 @@ import ArgumentParser
 /// installed.
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "fgnet-bench", subcommands: [Network.self, Encoder.self, Post.self])
+    commandName: "fgnet-bench", subcommands: [Network.self, Encoder.self, Post.self, Denoise.self])
 }
 
 Bench.main()

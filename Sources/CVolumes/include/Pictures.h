@@ -31,11 +31,21 @@ int cimages_tiff_decodes(uint16_t compression);
 uint32_t cimages_tiff_pages(struct cimages_tiff *tiff);
 /// Goes to page `index` (from 0). The next page in order is cheap.
 int cimages_tiff_select(struct cimages_tiff *tiff, uint32_t index, char *message);
+/// Goes to the page whose directory is at byte `offset` of the file, without a walk through those before it. Not to be mixed with
+/// `cimages_tiff_select` on one handle.
+int cimages_tiff_select_at(struct cimages_tiff *tiff, uint64_t offset, char *message);
 /// Describes the current page (`pages` is 1 or 2, 2 meaning more than one).
 int cimages_tiff_info(struct cimages_tiff *tiff, struct cimages_info *info, char *message);
 /// Decodes the current page, one sample a pixel, into `out` as `width * height` elements of `bits / 8` bytes in the
 /// machine's order. `out_bytes` must be exactly that.
 int cimages_tiff_read(struct cimages_tiff *tiff, void *out, size_t out_bytes, char *message);
+/// Rows of the current page to be read at a time, at most about `bytes` of them: whole strips, unless they are larger, or whole rows of
+/// tiles, even if they are larger. 0 with `message` on failure.
+uint32_t cimages_tiff_band(struct cimages_tiff *tiff, size_t bytes, char *message);
+/// As `cimages_tiff_read`, `count` rows from row `first` on. For bands from the first row to the last, each of
+/// `cimages_tiff_band` rows but the last.
+int cimages_tiff_read_rows(struct cimages_tiff *tiff, uint32_t first, uint32_t count, void *out, size_t out_bytes,
+                           char *message);
 
 /// Writes one grey page, strips of about 64 KiB; `bits` 8 or 16; `deflate` 0 for no compression.
 /// `error_number` is the errno of a failed call or 0.

@@ -13,8 +13,10 @@ public struct Fgnetd: ParsableCommand {
     subcommands: [
       RunCommand.self, IngestCommand.self, StatusCommand.self, InspectCommand.self, CheckConfigCommand.self,
       FinishCommand.self,
-      DeclareMissingCommand.self, WaitCommand.self, SQLCommand.self, ExportCommand.self, EvaluateCommand.self,
-      TuneCommand.self, RenderCommand.self, PlotCommand.self,
+      DeclareMissingCommand.self, RetryCommand.self, StageTestCommand.self, WaitCommand.self, SQLCommand.self,
+      InitDatabaseCommand.self,
+      ExportCommand.self, EvaluateCommand.self,
+      TuneCommand.self, RenderCommand.self, PlotCommand.self, VerifyCommand.self, VerifyLineageCommand.self,
       SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}
@@ -32,6 +34,8 @@ public struct Fgnetd: ParsableCommand {
       fail(error.description, .configuration)
     } catch let error as VolumeError {
       fail(error.description, .badData)
+    } catch let error as DatabaseError where error.isOfSchema {
+      fail(error.description, .configuration)
     } catch let error as DatabaseError {
       fail(error.description, .unavailable)
     } catch let error as StageError {
@@ -67,6 +71,11 @@ struct VolumeOption: ParsableArguments {
         "name the volume with --volume: \(configuration.volumes.map(\.name).joined(separator: ", "))", status: .usage)
     }
     return configuration.volumes[0].name
+  }
+
+  /// For commands that go through every volume unless one is named.
+  func chosenOrAll(_ configuration: DaemonConfiguration) -> [String] {
+    name.map { [$0] } ?? configuration.volumes.map(\.name)
   }
 }
 

@@ -91,6 +91,11 @@ struct IngestCommand: ParsableCommand {
       Data(
         "\(status.name): \(status.final) sections final, \(status.missing) missing, \(aside) files set aside\n".utf8))
     if inbox.stopped { throw OperatorError("stopped before the end; the same command goes on from here") }
+    if status.sectionsSetAside > 0 {
+      throw OperatorError(
+        "\(status.sectionsSetAside) sections were set aside, as a stage failed on them; `fgnetd status` says why",
+        status: .badData)
+    }
     if aside > 0 {
       throw OperatorError(
         "\(aside) files were set aside; `fgnetd status` says why", status: .badData)

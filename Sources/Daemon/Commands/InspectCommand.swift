@@ -42,7 +42,7 @@ struct InspectCommand: ParsableCommand {
     var line = Line(file: path)
     switch ImageProbe.probe(path, options) {
     case .incomplete(let reason): line.fault = "not whole: " + reason
-    case .unusable(let reason): line.fault = reason
+    case .unusable(let reason), .unreadable(let reason): line.fault = reason
     case .complete(let facts):
       (line.sections, line.height, line.width) = (facts.sections, facts.height, facts.width)
       line.type = facts.pixels.rawValue

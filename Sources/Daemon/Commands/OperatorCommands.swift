@@ -80,6 +80,40 @@ struct DeclareMissingCommand: ParsableCommand {
   }
 }
 
+/// `fgnetd retry`: sections that a stage failed on.
+struct RetryCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "retry", abstract: "Try sections again that were set aside because a stage failed on them.",
+    discussion:
+      "A running daemon takes them up at once. They are also tried again when their bytes or the stages change.")
+
+  @OptionGroup var config: ConfigurationOption
+  @OptionGroup var volume: VolumeOption
+  @Flag(help: "All that are set aside.") var all = false
+  @Argument(help: "The numbers of the sections.") var z: [Int32] = []
+
+  func validate() throws {
+    if all == !z.isEmpty { throw ValidationError("give the numbers of sections, or --all") }
+  }
+
+  func run() throws {
+    let configuration = try config.load()
+    let name = try volume.chosen(configuration)
+    try withRecord(configuration) { record in
+      let row = try volumeRow(record, name)
+      let known = Set(try record.setAside(row.id).map(\.z))
+      for z in z where !known.contains(z) {
+        throw OperatorError("z \(z) of \(name) is not set aside", status: .usage)
+      }
+      for z in all ? known.sorted() : z {
+        try record.retry(volume: row.id, z: z, run: nil)
+        print("volume \(name), z \(z): is tried again")
+      }
+      if known.isEmpty { print("volume \(name): no section is set aside") }
+    }
+  }
+}
+
 /// `fgnetd sql`: psql on the right database.
 struct SQLCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

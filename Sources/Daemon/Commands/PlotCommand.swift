@@ -14,7 +14,10 @@ struct PlotCommand: ParsableCommand {
 
   @OptionGroup var config: ConfigurationOption
   @OptionGroup var volume: VolumeOption
-  @Argument(help: "progress: sections received and segmented over time. sizes: how many segments are how large. quality: intensity, fragments and merges over z.")
+  @Argument(
+    help:
+      "progress: sections received and segmented over time. sizes: how many segments are how large. quality: intensity, fragments and merges over z."
+  )
   var what: What
   @Argument(help: "The SVG file to write.") var output: String
 
@@ -83,7 +86,8 @@ enum Plots {
     }
     return [
       Chart(
-        title: "\(volume.name): sizes of segments", xLabel: "volume, cubic micrometres", yLabel: "segments", style: .bars,
+        title: "\(volume.name): sizes of segments", xLabel: "volume, cubic micrometres", yLabel: "segments",
+        style: .bars,
         xScale: .log, yScale: .log, series: [.init(name: "segments", points: points)])
     ]
   }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DB
 import Foundation
+import Intake
 
 /// `fgnetd status`: what came, what is done, what waits, what was set aside and why.
 struct StatusCommand: ParsableCommand {
@@ -25,6 +26,8 @@ struct StatusCommand: ParsableCommand {
     /// Sections with a warning, and the lowest of them.
     var warnings: Int
     var firstWarnings: [Warning]
+    /// Sections that a stage failed on, the lowest of them.
+    var firstSetAside: [Warning]
   }
 
   struct Warning: Codable {
@@ -40,7 +43,18 @@ struct StatusCommand: ParsableCommand {
   func run() throws {
     let configuration = try config.load()
     let daemon = DaemonStatus.read(from: configuration.stateDirectory)
-    let report = try withRecord(configuration) { record in
+    let report = Result { try self.report(configuration, daemon) }
+    if case .failure = report, let daemon, daemon.isAlive {
+      // The alarms are what the person came for: they must be shown though the database cannot be asked.
+      let known = Report(daemon: daemon, isRunning: true, volumes: [], setAside: [])
+      print(json ? try encoded(known) : text(known))
+    }
+    let complete = try report.get()
+    print(json ? try encoded(complete) : text(complete))
+  }
+
+  private func report(_ configuration: DaemonConfiguration, _ daemon: DaemonStatus?) throws -> Report {
+    try withRecord(configuration) { record in
       Report(
         daemon: daemon, isRunning: daemon?.isAlive ?? false,
         volumes: try record.volumes().map { volume in
@@ -50,11 +64,11 @@ struct StatusCommand: ParsableCommand {
           return VolumeCounts(
             name: volume.name, sections: Dictionary(uniqueKeysWithValues: sections), fragments: counts.fragments,
             segments: counts.segments, warnings: warnings.count,
-            firstWarnings: warnings.lowest.map { Warning(z: $0.z, text: $0.text) })
+            firstWarnings: warnings.lowest.map { Warning(z: $0.z, text: $0.text) },
+            firstSetAside: try record.setAside(volume.id).prefix(10).map { Warning(z: $0.z, text: $0.reason) })
         },
         setAside: try record.openQuarantine().map { SetAside(path: $0.file.path, reason: $0.reason) })
     }
-    print(json ? try encoded(report) : text(report))
   }
 
   private func encoded(_ report: Report) throws -> String {
@@ -80,7 +94,10 @@ struct StatusCommand: ParsableCommand {
       if let first = volume.firstWarnings.first {
         lines.append("  \(volume.warnings) sections with a warning; z \(first.z): \(first.text)")
       }
+      lines += volume.firstSetAside.map { "  set aside z \($0.z): \($0.text)" }
+      if !volume.firstSetAside.isEmpty { lines.append("  `fgnetd retry --all` tries them again") }
       if let live = report.daemon?.volumes.first(where: { $0.name == volume.name }), report.isRunning {
+        if let intake = live.intake { lines += self.intake(live.folder, intake) }
         if !live.awaited.isEmpty {
           lines.append(
             "  waits for z \(live.awaited.prefix(10).map(String.init).joined(separator: ", ")): drop them in, or `fgnetd declare-missing`"
@@ -89,8 +106,22 @@ struct StatusCommand: ParsableCommand {
         lines += activity(live.activity)
       }
     }
-    lines += report.setAside.map { "set aside \($0.path): \($0.reason)" }
+    if report.volumes.isEmpty, report.isRunning {
+      for volume in report.daemon?.volumes ?? [] {
+        lines.append(
+          "volume \(volume.name): by the daemon \(volume.final) final, \(volume.provisional) provisional, "
+            + "\(volume.received) received, \(volume.missing) missing")
+      }
+    }
+    lines += report.setAside.map { "set aside \(PercentEscape.line($0.path)): \(PercentEscape.line($0.reason))" }
     return lines.joined(separator: "\n")
+  }
+
+  private func intake(_ folder: String, _ intake: DaemonStatus.Intake) -> [String] {
+    let kind = intake.fileSystem.map { " (\($0))" } ?? ""
+    let look = "a look every \(rounded(intake.scanInterval)) s"
+    let how = intake.pollsBecause.map { "\(look), because \(PercentEscape.line($0))" } ?? "events, and \(look)"
+    return ["  folder \(folder)\(kind): \(how)"] + intake.unseen.map { "  " + $0 }
   }
 
   private func activity(_ activity: DaemonStatus.Activity) -> [String] {

@@ -27,7 +27,9 @@ struct WaitCommand: ParsableCommand {
   }
 
   private func isDone(_ status: DaemonStatus) -> Bool {
-    let taken = status.volumes.reduce(status.setAside) { $0 + $1.received + $1.provisional + $1.final }
+    let taken = status.volumes.reduce(status.setAside) {
+      $0 + $1.received + $1.provisional + $1.final + $1.sectionsSetAside
+    }
     let open = status.volumes.reduce(0) { $0 + $1.received + $1.provisional }
     return status.isIdle && taken >= sections && (!final || open == 0)
   }

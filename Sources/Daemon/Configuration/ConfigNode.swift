@@ -126,6 +126,24 @@ final class ConfigMapping {
     return items.compactMap { $0.scalar?.string }
   }
 
+  /// A mapping of texts to texts, as they are written.
+  func texts(_ key: String) -> [String: String] {
+    guard let node = value(key) else { return [:] }
+    guard let mapping = node.mapping else {
+      if node.scalar?.string.isEmpty != true { fault("\(label(key)) must be a list of `NAME: value` lines", node) }
+      return [:]
+    }
+    var result: [String: String] = [:]
+    for (name, value) in mapping {
+      guard let name = name.scalar?.string, let text = value.scalar?.string, !name.isEmpty, !name.contains("=") else {
+        fault("\(label(key)) must hold names, each with one text", value)
+        continue
+      }
+      result[name] = text
+    }
+    return result
+  }
+
   /// The three numbers z, y, x.
   func triple(_ key: String, default fallback: (Double, Double, Double)) -> (Double, Double, Double) {
     guard let node = value(key) else { return fallback }

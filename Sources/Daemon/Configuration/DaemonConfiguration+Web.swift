@@ -9,8 +9,8 @@ extension DaemonConfiguration {
     web.host = mapping.string("host", default: web.host)
     web.port = mapping.int("port", default: web.port, in: 1...65535)
     web.isBehindProxy = mapping.bool("behind_proxy", default: false)
-    web.neuroglancer = address(mapping, "neuroglancer")
-    web.allowedOrigin = mapping.optionalString("allowed_origin")
+    (web.neuroglancer, web.neuroglancerFolder) = neuroglancer(mapping)
+    web.allowedOrigin = origin(mapping)
     web.concurrency = mapping.int("concurrency", default: web.concurrency, in: 1...1024)
     web.rate = mapping.int("rate", default: web.rate, in: 1...1_000_000)
     web.cache = mapping.bytes("cache", default: web.cache, atLeast: 8 << 20)
@@ -23,10 +23,34 @@ extension DaemonConfiguration {
     return web
   }
 
-  private static func address(_ mapping: ConfigMapping, _ key: String) -> String? {
-    guard let text = mapping.optionalString(key) else { return nil }
-    if text.hasPrefix("https://") || text.hasPrefix("http://") { return text }
-    mapping.fault("\(mapping.label(key)) must be an address that begins with https:// or http://", mapping.value(key))
+  private static func isAddress(_ text: String) -> Bool {
+    (text.hasPrefix("https://") || text.hasPrefix("http://")) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+  }
+
+  /// An address, or a folder with a built client.
+  private static func neuroglancer(_ mapping: ConfigMapping) -> (address: String?, folder: String?) {
+    guard let text = mapping.optionalString("neuroglancer") else { return (nil, nil) }
+    let label = mapping.label("neuroglancer")
+    if isAddress(text) { return (text, nil) }
+    guard text.hasPrefix("/") else {
+      mapping.fault(
+        "\(label) must be an address that begins with https:// or http://, or the path of a folder with a built client",
+        mapping.value("neuroglancer"))
+      return (nil, nil)
+    }
+    guard access(text + "/index.html", R_OK) == 0 else {
+      mapping.fault("\(label): there is no \(text)/index.html that can be read", mapping.value("neuroglancer"))
+      return (nil, nil)
+    }
+    return (nil, text)
+  }
+
+  private static func origin(_ mapping: ConfigMapping) -> String? {
+    guard let text = mapping.optionalString("allowed_origin") else { return nil }
+    if text == "*" || isAddress(text) && text.split(separator: "/").count == 2 && !text.hasSuffix("/") { return text }
+    mapping.fault(
+      "\(mapping.label("allowed_origin")) must be `*` or as https://host.example, without a path",
+      mapping.value("allowed_origin"))
     return nil
   }
 
@@ -44,7 +68,9 @@ extension DaemonConfiguration {
     }
     let token = text.split(separator: "\n").first.map { $0.trimmingCharacters(in: .whitespaces) } ?? ""
     if token.isEmpty || !token.allSatisfy({ $0.isASCII && $0 > " " && $0 != ";" && $0 != "," && $0 != "\"" }) {
-      mapping.fault("\(mapping.label("token_file")) \(path) must hold a token without spaces, such as from `openssl rand -hex 24`", node)
+      mapping.fault(
+        "\(mapping.label("token_file")) \(path) must hold a token without spaces, such as from `openssl rand -hex 24`",
+        node)
       return nil
     }
     return token

@@ -50,6 +50,10 @@ struct DaemonConfiguration: Sendable {
   var agglomerate: Stage
   /// Factor on z affinities for each missing section they cross.
   var gapConfidence: Double
+  /// Stages from outside that `stages` may name.
+  var externalStages: [ExternalStageConfiguration]
+  /// Folders that shared objects may be loaded from.
+  var stageFolders: [String]
   var threads: Int
   /// Bytes that the daemon's process may use.
   var memoryLimit: Int
@@ -99,6 +103,8 @@ struct DaemonConfiguration: Sendable {
     let database = root.mapping("database")
     let intake = root.mapping("intake")
     let stages = root.mapping("stages")
+    let web = web(root.mapping("http"))
+    let beside = web?.memory ?? 0
     let result = DaemonConfiguration(
       stateDirectory: absolute(root.requiredString("state_directory")),
       databaseURL: database.optionalString("url"),
@@ -113,10 +119,12 @@ struct DaemonConfiguration: Sendable {
       watershed: stage(stages.mapping("watershed"), default: "seeded"),
       agglomerate: stage(stages.mapping("agglomerate"), default: "windowed"),
       gapConfidence: stages.double("gap_confidence", default: 0.9, in: 0...1),
+      externalStages: root.sequence("external_stages").compactMap { ExternalStageConfiguration($0) },
+      stageFolders: root.strings("stage_folders", default: []).map(absolute),
       threads: root.int("threads", default: 0, in: 0...1024),
-      memoryLimit: root.bytes("memory_limit", default: 4 << 30, atLeast: leastMemory),
+      memoryLimit: root.bytes("memory_limit", default: 4 << 30, atLeast: leastMemory + beside) - beside,
       scratchLimit: root.bytes("scratch_limit", default: 32 << 30, atLeast: 0),
-      web: web(root.mapping("http")), text: text, path: path)
+      web: web, text: text, path: path)
     for stage in result.intakeIgnoreFaults { intake.fault(stage) }
     for mapping in [database, intake, stages, root] { mapping.finish() }
     if result.volumes.isEmpty { root.fault("volumes is empty: name at least one volume with its folder") }
@@ -205,7 +213,7 @@ struct DaemonConfiguration: Sendable {
     if agglomerate.enabled && !watershed.enabled {
       texts.append("stages.agglomerate needs fragments: enable stages.watershed, or disable stages.agglomerate as well")
     }
-    return texts.map { ConfigFault(line: nil, text: $0) }
+    return texts.map { ConfigFault(line: nil, text: $0) } + externalFaults
   }
 }
 

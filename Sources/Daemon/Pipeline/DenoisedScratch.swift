@@ -82,7 +82,7 @@ final class DenoisedScratch {
   private func failure() -> VolumeError {
     let number = errno
     let path = directory + "/.denoised.tmp"
-    return number == ENOSPC
+    return number == ENOSPC || number == EDQUOT || number == EFBIG
       ? .noSpace(path: path) : .unwritable(path: path, reason: String(cString: strerror(number)))
   }
 }

@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import Synchronization
 
@@ -56,6 +57,11 @@ final class Work<Value: Sendable>: Sendable {
 }
 
 extension Executor {
+  /// A sign of life of the work on this thread; nothing on a thread that does no work.
+  func signOfLife() {
+    if let kind = Thread.current.name.flatMap(WorkKind.init) { try? checkIn(kind) }
+  }
+
   func start<Value: Sendable>(
     _ kind: WorkKind, _ body: @escaping @Sendable () throws -> Value
   ) -> Work<Value> {
@@ -113,8 +119,10 @@ private final class Lane: @unchecked Sendable {
   init(_ name: String, depth: Int, whenDone: @escaping @Sendable () -> Void) {
     self.depth = depth
     self.whenDone = whenDone
-    let thread = Thread { [self] in run() }
-    thread.name = name
+    let thread = Thread { [self] in
+      clinux_name_thread(name)
+      run()
+    }
     // As the main thread's: some stages keep tables on the stack.
     thread.stackSize = 8 << 20
     thread.start()
@@ -173,5 +181,13 @@ private final class Lane: @unchecked Sendable {
 
   func waitForEnd() {
     condition.withLock { while !hasEnded { condition.wait() } }
+  }
+}
+
+extension NSCondition {
+  fileprivate func withLock<T>(_ body: () throws -> T) rethrows -> T {
+    lock()
+    defer { unlock() }
+    return try body()
   }
 }

@@ -1,4 +1,5 @@
-import Foundation
+import Domain
+import Intake
 
 /// A section in a complete file that the intake offers to the pipeline.
 struct OfferedFile: Sendable, Equatable {
@@ -20,16 +21,50 @@ struct RefusedFile: Sendable, Equatable {
   var reason: String
 }
 
-/// What the intake thread hands to the pipeline thread. Bounded by what lies in the folder: it holds names, not images.
-final class Inbox: @unchecked Sendable {  // every access is under `condition`
-  private let condition = NSCondition()
+/// What the intake tells of a file that is not taken in.
+enum IntakeNotice: Sendable, Equatable {
+  /// It is to be set aside.
+  case refused(RefusedFile)
+  /// It is not there any more.
+  case gone(String)
+}
+
+/// What a volume's intake tells of itself.
+struct IntakeReport: Sendable, Equatable {
+  /// As mount(8) calls it; nil before the first look.
+  var fileSystem: String?
+  /// Why the folder is looked through at every interval only; nil: events tell what comes.
+  var pollsBecause: String?
+  /// Files seen and not yet offered (still being written, say).
+  var pending = 0
+  /// Why nothing is taken in.
+  var fault: String?
+  /// Sentences on files and folders that cannot be looked at.
+  var unseen: [String] = []
+}
+
+/// What the intake threads hand to the pipeline thread. Bounded by what lies in the folders: it holds names, not images.
+///
+/// Unchecked: every access is under `condition`.
+final class Inbox: @unchecked Sendable {
+  /// A look at a file or a folder that takes longer does not come to an end: seconds.
+  static let patience = 120.0
+
+  private let condition = MonotonicCondition()
+  private let patience: Double
   private var offered: [OfferedFile] = []
-  private var refused: [RefusedFile] = []
-  private var faults: [String] = []
+  private var notices: [IntakeNotice] = []
+  /// By volume, as is what follows.
+  private var reports: [String: IntakeReport] = [:]
+  private var lives: [String: LifeSign] = [:]
+  private var again: [String: [String]] = [:]
   private var isStopped = false
   private var wantsReload = false
-  private var pending = 0
   private var isWoken = false
+
+  init(patience: Double = Inbox.patience) { self.patience = patience }
+
+  // MARK: From the intake
 
   func offer(_ files: [OfferedFile]) {
     guard !files.isEmpty else { return }
@@ -39,21 +74,40 @@ final class Inbox: @unchecked Sendable {  // every access is under `condition`
     }
   }
 
-  func refuse(_ file: RefusedFile) {
+  func refuse(_ file: RefusedFile) { note(.refused(file)) }
+
+  /// A file is not there any more.
+  func gone(_ path: String) { note(.gone(path)) }
+
+  private func note(_ notice: IntakeNotice) {
     condition.withLock {
-      refused.append(file)
+      notices.append(notice)
       condition.broadcast()
     }
   }
 
-  /// A fault of the intake itself; the pipeline shows it in the status.
-  func report(_ faults: [String]) {
-    condition.withLock { self.faults = faults }
+  /// A volume has an intake, which gives signs of life.
+  func expect(_ volume: String, _ life: LifeSign) { condition.withLock { lives[volume] = life } }
+
+  /// Where a volume's intake stands; the pipeline shows it in the status.
+  func report(_ volume: String, _ report: IntakeReport) { condition.withLock { reports[volume] = report } }
+
+  /// Files that were offered and could not be read; told once.
+  func takeFilesToLookAtAgain(_ volume: String) -> [String] {
+    condition.withLock { again.removeValue(forKey: volume) ?? [] }
   }
 
-  /// Files the intake has seen and not yet offered (still being written, say).
-  func setPending(_ count: Int) {
-    condition.withLock { pending = count }
+  // MARK: From elsewhere
+
+  /// An offered file could not be read: it is to be offered again.
+  /// - Returns: whether there is somebody to do so.
+  @discardableResult
+  func lookAgain(_ file: OfferedFile) -> Bool {
+    condition.withLock {
+      if lives[file.volume] == nil { return false }
+      again[file.volume, default: []].append(file.path)
+      return true
+    }
   }
 
   /// Ends the wait in `take`: work that was handed out has ended.
@@ -79,11 +133,15 @@ final class Inbox: @unchecked Sendable {  // every access is under `condition`
     }
   }
 
+  // MARK: To the pipeline
+
   struct Contents {
     var offered: [OfferedFile] = []
-    var refused: [RefusedFile] = []
+    var notices: [IntakeNotice] = []
+    /// By volume.
+    var reports: [String: IntakeReport] = [:]
+    /// Why nothing is taken in, of each volume of which that is so.
     var faults: [String] = []
-    var pending = 0
     var isStopped = false
     var wantsReload = false
   }
@@ -91,32 +149,34 @@ final class Inbox: @unchecked Sendable {  // every access is under `condition`
   /// Takes what is there; waits up to `timeout` seconds for something if nothing is.
   /// - Parameter wakes: whether `wake` ends the wait too.
   func take(timeout: Double, wakes: Bool = true) -> Contents {
-    condition.lock()
-    defer { condition.unlock() }
-    if timeout > 0 {
-      let deadline = Date(timeIntervalSinceNow: timeout)
-      while offered.isEmpty, refused.isEmpty, !isStopped, !wantsReload, !(wakes && isWoken),
-        condition.wait(until: deadline)
+    condition.withLock {
+      let end = monotonicSeconds() + timeout
+      while timeout > 0, offered.isEmpty, notices.isEmpty, !isStopped, !wantsReload, !(wakes && isWoken),
+        condition.wait(until: end)
       {}
+      isWoken = false
+      defer {
+        offered = []
+        notices = []
+        wantsReload = false
+      }
+      return Contents(
+        offered: offered, notices: notices, reports: reports, faults: faults, isStopped: isStopped,
+        wantsReload: wantsReload)
     }
-    isWoken = false
-    defer {
-      offered = []
-      refused = []
-      wantsReload = false
+  }
+
+  /// The sentences do not change while a fault lasts: each is an alarm.
+  private var faults: [String] {
+    lives.keys.sorted().compactMap { volume in
+      if let path = lives[volume]?.stuck(for: patience) {
+        return
+          "volume \(volume): looking at \(PercentEscape.line(path)) does not come to an end, so nothing is taken in; "
+          + "its mount does not answer"
+      }
+      return reports[volume]?.fault.map { "volume \(volume): \($0)" }
     }
-    return Contents(
-      offered: offered, refused: refused, faults: faults, pending: pending, isStopped: isStopped,
-      wantsReload: wantsReload)
   }
 
   var stopped: Bool { condition.withLock { isStopped } }
-}
-
-extension NSCondition {
-  func withLock<T>(_ body: () throws -> T) rethrows -> T {
-    lock()
-    defer { unlock() }
-    return try body()
-  }
 }

@@ -18,6 +18,12 @@ struct ProductIndex {
     if let affinity { affinities[name] = affinity }
   }
 
+  /// The section of a product, by its file's name.
+  static func section(_ name: String) -> SectionNumber? {
+    guard name.hasPrefix("z"), let end = name.lastIndex(of: "-") else { return nil }
+    return SectionNumber(name[name.index(after: name.startIndex)..<end])
+  }
+
   mutating func remove(_ name: String) {
     guard let end = name.lastIndex(of: "-") else { return }
     byPrefix[name[...end]]?.removeAll { $0 == name }
@@ -32,15 +38,18 @@ struct ProductIndex {
   }
 
   /// What the affinities of a file were computed from; nil if the file does not say.
-  mutating func affinity(of name: String, in store: SectionStore) -> String? {
+  /// - Throws: As `SectionStore.read`: a damaged file must be told from one of other content.
+  mutating func affinity(of name: String, in store: SectionStore) throws(VolumeError) -> String? {
     if let known = affinities[name] { return known }
-    guard let found = try? store.attributes(name)["affinity_content"] else { return nil }
+    guard let found = try store.attributes(name)["affinity_content"] else { return nil }
     affinities[name] = found
     return found
   }
 
   /// A product of the section with these affinities.
-  mutating func name(_ z: SectionNumber, affinity: String, in store: SectionStore) -> String? {
-    names(z).first { self.affinity(of: $0, in: store) == affinity }
+  /// - Throws: As `affinity`.
+  mutating func name(_ z: SectionNumber, affinity: String, in store: SectionStore) throws(VolumeError) -> String? {
+    for name in names(z) where try self.affinity(of: name, in: store) == affinity { return name }
+    return nil
   }
 }

@@ -1,6 +1,11 @@
 import Domain
 import Volumes
 
+extension SectionStore {
+  /// A volume's folder in a state directory.
+  init(stateDirectory: String, volume: String) { self.init(directory: stateDirectory + "/sections/" + volume) }
+}
+
 extension FragmentID {
   /// The id a fragment has while it is shown provisionally: never that of a final one.
   var provisional: FragmentID { FragmentID(z: z, signature: signature ^ 0x3F_FFFF, label: label) }

@@ -28,7 +28,7 @@ extension SectionWork {
       return try timings.measure(.denoise) {
         try scratch.read(source.key, window, in: whole) { band in
           try executor.checkIn(.network)
-          return try stages.denoised(band, in: whole) { try sourcePart(source, $0) }
+          return try blaming(source.z) { try stages.denoised(band, in: whole) { try sourcePart(source, $0) } }
         }
       }
     }
@@ -50,7 +50,8 @@ extension SectionWork {
     for rows in Self.bands(whole.height) {
       try executor.checkIn(.fragments)
       let band = PlaneWindow(rows: rows, columns: whole.columns)
-      image.replace(band, with: quantised(try stages.denoised(band, in: whole) { try sourcePart(source, $0) }))
+      let denoised = try blaming(source.z) { try stages.denoised(band, in: whole) { try sourcePart(source, $0) } }
+      image.replace(band, with: quantised(denoised))
     }
     return image
   }
@@ -80,7 +81,7 @@ extension SectionWork {
   ) throws -> BandedSection? {
     let file = order.sameAffinities
     guard let map = try file.flatMap({ try store.read($0, parts: [.affinities]).affinities }) ?? affinities else {
-      throw OperatorError("\(file.map(store.path) ?? order.name) holds no affinities; remove it")
+      throw VolumeError.corrupt(path: store.path(file ?? order.name), reason: "it holds no affinities")
     }
     try timings.measure(.store) { try writer.write(map) }
     guard let watershed = stages.watershed else { return nil }
@@ -98,7 +99,10 @@ extension SectionWork {
 
   private func banded(_ below: ProductOrder.Below?) throws -> BandedPrevious? {
     guard let below else { return nil }
-    guard let file = below.file, let shape = try store.fragmentShape(file) else { throw LacksFragmentsBelow() }
+    guard let file = below.file else { throw LacksFragmentsBelow() }
+    guard let shape = try store.fragmentShape(file) else {
+      throw VolumeError.corrupt(path: store.path(file), reason: "it holds no fragments")
+    }
     return BandedPrevious(
       z: below.section.z, signature: below.signature, height: shape.height, width: shape.width, count: shape.count
     ) { [store] rows in

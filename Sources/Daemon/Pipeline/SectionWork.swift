@@ -1,3 +1,4 @@
+import DB
 import Domain
 import Foundation
 import Logging
@@ -47,6 +48,13 @@ final class SectionWork: @unchecked Sendable {
     self.timings = timings
     self.executor = executor
     self.log = log
+    for stage in stages.supervised {
+      stage.whileWaiting {
+        // Whoever closes the executor cancels what waits.
+        executor.signOfLife()
+        return true
+      }
+    }
     labels = Mutex(ProductCache(capacity: 2, limit: stages.memoryLimit / 64) { $0.labels.storage.count * 4 })
     images = Mutex(ProductCache(capacity: 2, limit: stages.memoryLimit / 64) { $0.storage.count * 4 })
     scratch = DenoisedScratch(directory: store.directory, capacity: 2 * stages.reach.context + 2)
@@ -62,21 +70,41 @@ final class SectionWork: @unchecked Sendable {
     var bitDepth: Int
     var mean: Double
     var deviation: Double
+    var quality: SectionQuality
     /// As the file states it.
     var pixelSize: PixelSize?
   }
 
   /// Reads a complete file and keeps its pixels in the store.
   /// - Parameter known: the section's bytes are in the store if they have this hash.
+  /// - Throws: `SourceIsGone` if the file was deleted since it was offered, `VolumeError.changed` if it is another.
   func takeIn(_ file: OfferedFile, known: String?) throws -> TakenIn {
     try timings.measure(.takeIn) {
-      let (image, sha) = try reader.read(file.path, plane: file.plane)
+      let image: SectionImage
+      let sha: String
+      do throws(VolumeError) {
+        (image, sha) = try reader.read(file.path, plane: file.plane, expected: (file.size, file.mtimeNs))
+      } catch {
+        throw Self.isThere(file.path) ? error as any Error : SourceIsGone()
+      }
       if known != sha { try keep(image, z: file.z, sha256: sha, path: file.path) }
       let statistics = image.statistics()
+      let quality = image.quality()
       return TakenIn(
         sha256: sha, height: image.pixels.height, width: image.pixels.width, bitDepth: image.bitDepth,
-        mean: statistics.mean, deviation: statistics.std, pixelSize: image.pixelSize)
+        mean: statistics.mean, deviation: statistics.std,
+        quality: SectionQuality(
+          darkFraction: quality.dark, brightFraction: quality.bright, sharpness: quality.sharpness),
+        pixelSize: image.pixelSize)
     }
+  }
+
+  /// The file was deleted before it was read.
+  struct SourceIsGone: Error {}
+
+  private static func isThere(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 || errno != ENOENT
   }
 
   private func keep(_ image: SectionImage, z: SectionNumber, sha256: String, path: String) throws {
@@ -100,11 +128,19 @@ final class SectionWork: @unchecked Sendable {
       return images[source.key]
     }
     if let ready { return ready }
-    return try denoised(timings.measure(.read) { try sourceImage(source) })
+    let image = try timings.measure(.read) { try sourceImage(source) }
+    return try blaming(source.z) { try denoised(image) }
   }
 
   private func denoised(_ image: Plane<Float>) throws -> Plane<Float> {
     stages.denoise.isEmpty ? image : try timings.measure(.denoise) { try stages.denoised(image) }
+  }
+
+  /// Whatever a stage fails on is the section's, unless it cannot be used at all.
+  func blaming<T>(_ z: SectionNumber, _ body: () throws -> T) throws -> T {
+    do { return try body() } catch let error as StageError where !error.isOutage {
+      throw SectionFailure(z: z, error: error)
+    }
   }
 
   /// The section's pixels from the store, or, if that file was damaged, once more from the source.
@@ -113,11 +149,21 @@ final class SectionWork: @unchecked Sendable {
     do { return try store.readSource(imageName(source.z, source.sha256)).normalised() } catch {
       guard let path = source.path, let (image, sha) = try? reader.read(path, plane: source.plane),
         sha == source.sha256
-      else { throw error }
+      else {
+        throw error.adding("\(source.path ?? "its source") is not there any more, or has other content: bring it back")
+      }
       log.warning("\(error); made again from \(path)")
       try keep(image, z: source.z, sha256: source.sha256, path: path)
       return image.normalised()
     }
+  }
+
+  /// Keeps the pixels of a recorded section again, if the file in the store is damaged or gone.
+  /// - Throws: as reading the store, if the microscope's file is not there with the same content.
+  func remakeSource(_ z: SectionNumber, _ row: SectionRow?) throws {
+    guard let row, let sha256 = row.sha256 else { return }
+    try sourceImage(
+      ProductOrder.Source(z: z, sha256: sha256, path: row.sourcePath, plane: row.plane, key: sha256, size: nil))
   }
 
   // MARK: Network
@@ -127,7 +173,9 @@ final class SectionWork: @unchecked Sendable {
     let stack = order.stack.map(stackSection)
     let before = stage.operationsDone
     defer { timings.add(operations: stage.operationsDone - before) }
-    return try timings.measure(.affinity) { try stage.affinities(of: order.index, in: stack) }
+    return try timings.measure(.affinity) {
+      try blaming(order.z) { try stage.affinities(of: order.index, in: stack) }
+    }
   }
 
   // MARK: Fragments
@@ -144,9 +192,9 @@ final class SectionWork: @unchecked Sendable {
       let source = order.stack[order.index]
       content.image = try isLarge(order) ? quantisedByBands(source) : quantised(image(source))
     } else if isLarge(order) {
-      return try largeProduct(order, affinities, attributes: content.attributes)
+      return try blaming(order.z) { try largeProduct(order, affinities, attributes: content.attributes) }
     } else {
-      try cut(order, affinities, &content)
+      try blaming(order.z) { try cut(order, affinities, &content) }
     }
     try timings.measure(.store) { try store.write(content, name: order.name) }
     return Made(
@@ -163,7 +211,7 @@ final class SectionWork: @unchecked Sendable {
       fragments = stored.fragments
     }
     guard let map else {
-      throw OperatorError("\(order.sameAffinities.map(store.path) ?? order.name) holds no affinities; remove it")
+      throw VolumeError.corrupt(path: store.path(order.sameAffinities ?? order.name), reason: "it holds no affinities")
     }
     content.affinities = map
     guard let watershed = stages.watershed else { return }
@@ -189,7 +237,10 @@ final class SectionWork: @unchecked Sendable {
   /// The fragments of a section: remembered, or those of a product's file.
   func fragments(_ z: SectionNumber, _ affinity: String, file: String?) throws -> FragmentSection? {
     if let known = labels.withLock({ $0["\(z)/\(affinity)"] }) { return known }
-    guard let file, let found = try store.read(file, parts: [.fragments]).fragments else { return nil }
+    guard let file else { return nil }
+    guard let found = try store.read(file, parts: [.fragments]).fragments else {
+      throw VolumeError.corrupt(path: store.path(file), reason: "it holds no fragments")
+    }
     remember(found, z, affinity)
     return found
   }

@@ -13,7 +13,7 @@ struct SegmentedVolume {
   init(record: Record, volume: VolumeRow, configuration: DaemonConfiguration) throws {
     self.record = record
     self.volume = volume
-    store = SectionStore(directory: configuration.stateDirectory + "/sections/" + volume.name)
+    store = SectionStore(stateDirectory: configuration.stateDirectory, volume: volume.name)
     sections = try record.sections(volume.id).filter {
       ($0.state == .final || $0.state == .provisional) && !($0.file ?? "").isEmpty
     }

@@ -1,5 +1,6 @@
 import Domain
 import Foundation
+import Logging
 import Plugins
 import Volumes
 
@@ -19,10 +20,13 @@ struct StageMaker {
   private let model: Result<FGNetModel, StageError>?
   private let defaults: ModelDefaults
   private let defaultFaults: [String]
+  private let external: ExternalStages
   let provenance: Provenance
 
-  init(_ configuration: DaemonConfiguration) {
+  /// Reads the weights file, and asks the stages from outside that are enabled what they are.
+  init(_ configuration: DaemonConfiguration, log: Logger = .program()) {
     self.configuration = configuration
+    external = ExternalStages(configuration, log: log)
     model = Self.model(configuration.affinity)
     var defaults = ModelDefaults.none
     var faults: [String] = []
@@ -51,10 +55,15 @@ struct StageMaker {
     }
   }
 
+  /// What is wrong with a stage from outside; nil if nothing is.
+  func externalFault(_ kind: StageKind, _ name: String) -> String? {
+    external.isFaulty(kind, name) ? external.faults.joined(separator: "; ") : nil
+  }
+
   /// The stages of every volume, in the configuration's order.
   /// - Throws: `ConfigurationError` with every fault once.
   func make() throws -> [StageSet] {
-    var faults = defaultFaults
+    var faults = defaultFaults + external.faults
     let sets = configuration.volumes.map { volume in
       let (set, found) = stages(for: volume)
       faults += found.filter { !faults.contains($0) }
@@ -73,13 +82,14 @@ struct StageMaker {
       _ kind: StageKind, _ stage: DaemonConfiguration.Stage,
       _ make: (String, [String: OptionValue], String) throws(OptionFaults) -> T
     ) -> T? {
-      guard stage.enabled else { return nil }
+      guard stage.enabled, !external.isFaulty(kind, stage.name) else { return nil }
       do throws(OptionFaults) { return try make(stage.name, options(kind, stage), stage.path) } catch {
         faults += error.faults
         return nil
       }
     }
-    for stage in configuration.denoise where !stage.enabled {
+    // One from outside is not started to be asked about options that nobody uses.
+    for stage in configuration.denoise where !stage.enabled && !external.isKnown(.denoise, stage.name) {
       faults += registry.faults(.denoise, named: stage.name, options: stage.options, path: stage.path)
     }
     let set = StageSet(
@@ -94,8 +104,8 @@ struct StageMaker {
     return (set, faults)
   }
 
-  /// The built-in stages and the network, the latter for the volume's voxels.
-  private func registry(for volume: DaemonConfiguration.Volume) -> StageRegistry {
+  /// The built-in stages, the network and stages from outside, for the volume's voxels.
+  func registry(for volume: DaemonConfiguration.Volume) -> StageRegistry {
     var registry = StageRegistry.builtIn
     let (model, name, size) = (model, volume.name, volume.voxelSize)
     registry.registerFGNet { (options: FGNetOptions) throws(StageError) in
@@ -103,11 +113,14 @@ struct StageMaker {
       return try model.get().stage(
         options, volume: name, voxelSize: VoxelNanometres(z: size.z, y: size.y, x: size.x))
     }
+    external.register(
+      in: &registry,
+      volume: ExternalVolume(name: name, voxelSize: VoxelNanometres(z: size.z, y: size.y, x: size.x)))
     return registry
   }
 
   /// The configuration's options over the model's.
-  private func options(_ kind: StageKind, _ stage: DaemonConfiguration.Stage) -> [String: OptionValue] {
+  func options(_ kind: StageKind, _ stage: DaemonConfiguration.Stage) -> [String: OptionValue] {
     defaults.options(kind, named: stage.name).merging(stage.options) { $1 }
   }
 }

@@ -16,6 +16,12 @@ struct StageSet {
   /// Bytes of disk that the affinity stage may use beside the store.
   var scratchBytes = 0
 
+  /// Those whose work is done by somebody else's code.
+  var supervised: [any SupervisedStage] {
+    let all: [Any?] = denoise + [affinity, watershed, agglomerate]
+    return all.compactMap { $0 as? any SupervisedStage }
+  }
+
   /// Sections on each side that the results of a section depend on, for the plan.
   var reach: VolumePlan.Reach {
     VolumePlan.Reach(

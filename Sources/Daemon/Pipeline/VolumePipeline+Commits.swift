@@ -13,6 +13,10 @@ extension VolumePipeline {
       var commit = try sectionCommit(product, decisions)
       commit.signature = plan.decisionContent(place)
       commit.settled = try overlaps(product)
+      commit.replaced = try replacements(product)
+      if let first = commit.fragments.first, try !record.hasLabels(volume: volume.id, of: first.id) {
+        commit.labels = try timings.measure(.database) { try labelTiles(commit.file) }
+      }
       commits.append(commit)
     }
     _ = try timings.measure(.database) { try record.commitFinal(volume: volume.id, run: runID, commits) }
@@ -71,6 +75,18 @@ extension VolumePipeline {
     }
   }
 
+  /// How the fragments that were final lie on those that take their place, where people corrected some of them.
+  private func replacements(_ product: Product) throws -> [ReplacedOverlap] {
+    guard stages.watershed != nil, try record.isCorrected(volume: volume.id, z: product.z),
+      let file = try record.lastFile(volume: volume.id, z: product.z), file != product.name, products.contains(file),
+      let oldGraph = try store.read(file, parts: [.graph]).graph, let counts = try overlapCounts(file, product)
+    else { return [] }
+    let new = try content(product).graph
+    return counts.map {
+      ReplacedOverlap(old: oldGraph.fragments[Int($0.a) - 1], new: new.fragments[Int($0.b) - 1], pixels: $0.pixels)
+    }
+  }
+
   func removeProducts(_ z: SectionNumber, except kept: [String]) {
     for name in products.names(z) where !kept.contains(name) {
       do { try store.remove(name) } catch { log.warning("\(error)") }
@@ -94,7 +110,7 @@ extension VolumePipeline {
     if let known = made[file] { return known }
     let stored = try store.read(file, parts: [.graph, .summaries])
     guard let graph = stored.graph, let summaries = stored.summaries else {
-      throw OperatorError("\(store.path(file)) holds no region graph; remove the file, it is made again")
+      throw VolumeError.corrupt(path: store.path(file), reason: "it holds no region graph")
     }
     let found = SectionWork.Made(graph: graph, summaries: summaries)
     made.insert(file, found)

@@ -14,7 +14,7 @@ extension VolumePipeline {
   /// How the fragments in `file` lie on those of the product; nil when one has none.
   func overlapCounts(_ file: String, _ product: Product) throws -> [Overlap.Count]? {
     guard isLarge(product.z) else {
-      let own = products.name(product.z, affinity: product.affinity, in: store)
+      let own = try products.name(product.z, affinity: product.affinity, in: store)
       guard let before = try store.read(file, parts: [.fragments]).fragments,
         let after = try work.fragments(product.z, product.affinity, file: own)
       else { return nil }

@@ -66,16 +66,19 @@ extension VolumePipeline {
   func want(_ product: Product) throws -> Bool {
     guard stages.affinity != nil || !stages.denoise.isEmpty else { return true }
     if products.contains(product.name) { return true }
-    guard hasRoom, !making.contains(where: { $0.order.name == product.name }) else { return false }
-    if let below = product.below, stages.watershed != nil, !hasFragments(below), !isMaking(below) {
+    guard hasRoom, !making.contains(where: { $0.order.name == product.name }), !isPaused(around: product.place) else {
+      return false
+    }
+    if let below = product.below, stages.watershed != nil, try !hasFragments(below), !isMaking(below) {
       // The section below was lost from the store: it comes first.
       _ = try want(wantedProduct(product.place - 1))
       return false
     }
     let order = try order(product)
+    try checkRemaking(product, signature: order.signature)
     if stages.affinity == nil || order.sameAffinities != nil {
       making.append(Making(order: order, step: .ready(nil)))
-      handOn()
+      try handOn()
     } else if executor.hasRoom(for: .network) {
       let job = executor.start(.network) { [work] in try work.affinities(order) }
       making.append(Making(order: order, step: .affinities(job)))
@@ -86,8 +89,8 @@ extension VolumePipeline {
     return false
   }
 
-  private func hasFragments(_ below: Product.Below) -> Bool {
-    products.name(below.z, affinity: below.affinity, in: store) != nil
+  private func hasFragments(_ below: Product.Below) throws -> Bool {
+    try products.name(below.z, affinity: below.affinity, in: store) != nil
   }
 
   private func isMaking(_ below: Product.Below) -> Bool {
@@ -111,10 +114,10 @@ extension VolumePipeline {
       return ProductOrder.Source(
         z: z, sha256: sha, path: rows[z]?.sourcePath, plane: rows[z]?.plane ?? 0, key: sha + fingerprint, size: size(z))
     }
-    return ProductOrder(
+    return try ProductOrder(
       name: product.name, z: product.z, affinityContent: product.affinity, graphContent: product.graph, stack: stack,
       index: product.place - window.lowerBound, signature: signature(product.z, product.affinity),
-      below: product.below.map { ProductOrder.Below(section: $0, signature: signature($0.z, $0.affinity)) },
+      below: product.below.map { try ProductOrder.Below(section: $0, signature: signature($0.z, $0.affinity)) },
       confidence: pow(stages.gapConfidence, Double(plan.gapBelow(product.place) ?? 0)),
       sameAffinities: stages.affinity == nil
         ? nil : products.name(product.z, affinity: product.affinity, in: store))
@@ -122,9 +125,9 @@ extension VolumePipeline {
 
   /// 22 bits that tell fragments of different content or configuration apart (Domain.FragmentID). Fragments that are there
   /// keep theirs, by whichever configuration they were made.
-  private func signature(_ z: SectionNumber, _ affinityContent: String) -> UInt32 {
-    if let file = products.name(z, affinity: affinityContent, in: store),
-      let made = try? content(file).graph.fragments.first
+  private func signature(_ z: SectionNumber, _ affinityContent: String) throws -> UInt32 {
+    if stages.watershed != nil, let file = try products.name(z, affinity: affinityContent, in: store),
+      try store.parts(file).contains(.graph), let made = try content(file).graph.fragments.first
     {
       return made.signature
     }
@@ -139,6 +142,10 @@ extension VolumePipeline {
   func collect() throws -> Bool {
     var failure: (any Error)?
     var hasAny = false
+    var blamed: [SectionFailure] = []
+    func note(_ error: any Error) {
+      if let error = error as? SectionFailure { blamed.append(error) } else { failure = failure ?? error }
+    }
     making = making.compactMap { one in
       var one = one
       switch one.step {
@@ -149,7 +156,7 @@ extension VolumePipeline {
         switch result {
         case .success(let map): one.step = .ready(map)
         case .failure(let error):
-          failure = failure ?? error
+          if !isGivenUp(one.order.z, error) { note(error) }
           return nil
         }
         return one
@@ -160,40 +167,37 @@ extension VolumePipeline {
         case .success(let made):
           products.insert(one.order.name, affinity: one.order.affinityContent)
           self.made.insert(one.order.name, made)
+          troubles[one.order.z] = nil
           return nil
         case .failure(let error):
-          if !(error is SectionWork.LacksFragmentsBelow) { failure = failure ?? error }
-          if map == nil { forgetDamaged(one.order, error) }
+          if !(error is SectionWork.LacksFragmentsBelow), !isMended(error), !isGivenUp(one.order.z, error) {
+            note(error)
+          }
           one.step = .ready(map)
           return map == nil ? nil : one
         }
       }
     }
+    for one in blamed { try hasFailed(one) }
     if let failure { throw failure }
-    handOn()
+    try handOn()
     return hasAny
-  }
-
-  /// A file that cannot be read is not counted on again: the network makes its content anew.
-  private func forgetDamaged(_ order: ProductOrder, _ error: any Error) {
-    guard let file = order.sameAffinities, let error = error as? VolumeError, error.isAbout(store.path(file)) else {
-      return
-    }
-    products.remove(file)
   }
 
   /// Hands affinities on to be cut, in order, while there is room. Those on a section below as nobody wants it any more are
   /// let go.
-  private func handOn() {
-    making = making.filter { one in
+  private func handOn() throws {
+    making = try making.filter { one in
       guard case .ready = one.step, let below = one.order.below?.section, stages.watershed != nil else { return true }
-      return hasFragments(below) || isMaking(below) || isWanted(below)
+      return try hasFragments(below) || isMaking(below) || isWanted(below)
     }
     for index in making.indices {
-      guard case .ready(let map) = making[index].step, executor.hasRoom(for: .fragments) else { continue }
+      guard case .ready(let map) = making[index].step, executor.hasRoom(for: .fragments),
+        !isPaused(making[index].order.z)
+      else { continue }
       var order = making[index].order
       if let below = order.below?.section, stages.watershed != nil {
-        order.below?.file = products.name(below.z, affinity: below.affinity, in: store)
+        order.below?.file = try products.name(below.z, affinity: below.affinity, in: store)
         guard order.below?.file != nil || isBeingCut(below, before: index) else { continue }
       }
       let ordered = order

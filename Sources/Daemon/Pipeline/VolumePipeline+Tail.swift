@@ -29,7 +29,7 @@ extension VolumePipeline {
     if products.contains(wanted.name) { return wanted }
     var affinity = wanted.affinity
     if let file = rows[wanted.z]?.file, !file.isEmpty, products.contains(file),
-      let shown = products.affinity(of: file, in: store)
+      let shown = try products.affinity(of: file, in: store)
     {
       affinity = shown
     }
@@ -46,6 +46,7 @@ extension VolumePipeline {
     }
     var commit = try sectionCommit(product, decisions)
     commit.useProvisionalIDs { rows[$0]?.state != .final }
+    if !commit.fragments.isEmpty { commit.labels = try timings.measure(.database) { try labelTiles(commit.file) } }
     _ = try timings.measure(.database) { try record.commitProvisional(volume: volume.id, run: runID, commit) }
     try reloadRow(product.z)
     removeProducts(product.z, except: [commit.file, wantedProduct(product.place).name])

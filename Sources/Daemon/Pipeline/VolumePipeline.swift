@@ -30,7 +30,18 @@ final class VolumePipeline {
   var underWayBySize: (size: PlaneWindow, count: Int)?
   /// Products under way, in the order they were wanted.
   var making: [Making] = []
+  /// Sections whose label tiles an earlier version did not write to the database, highest first.
+  var unfilled: [UnfilledSection] = []
+  /// Sections whose products are gone from the store though rows rest on them.
+  var lost: Set<SectionNumber> = []
+  /// Products that were found damaged and removed since the start.
+  var mended: Set<String> = []
   private var missingCount = 0
+  var setAsideCount = 0
+  /// Sections that a stage failed on lately.
+  var troubles: [SectionNumber: Trouble] = [:]
+  /// Seconds before a section is tried again; doubled for the time after.
+  var shortestPause = 1.0
   private var wroteVolumeAt: Int64?
   /// When a hole was first seen, by monotonic seconds.
   private var awaitedSince: [SectionNumber: Double] = [:]
@@ -75,20 +86,33 @@ final class VolumePipeline {
   }
 
   private func load() throws {
+    let again = try record.retry(volume: volume.id, otherThan: stages.fingerprint, run: runID)
+    if !again.isEmpty { log.notice("\(name): \(again.count) sections that other stages failed on are taken up again") }
     let all = try record.sections(volume.id)
     for row in all {
       rows[row.z] = row
-      if row.state == .missing { plan.declareMissing(row.z) } else { plan.insert(row.z, source: row.sha256 ?? "") }
+      switch row.state {
+      case .missing: plan.declareMissing(row.z)
+      case .setAside: plan.setAside(row.z)
+      default: plan.insert(row.z, source: row.sha256 ?? "")
+      }
     }
     plan.finish(at: volume.lastZ)
     for row in all where row.state == .final { plan.noteCommitted(row.z, content: row.signature ?? "") }
     missingCount = all.count { $0.state == .missing }
+    setAsideCount = all.count { $0.state == .setAside }
+    unfilled = try record.unfilledSections(volume.id).reversed()
+    if !unfilled.isEmpty {
+      log.info("\(name): the label tiles of \(unfilled.count) sections are yet to be written to the database")
+    }
+    compare(all)
   }
 
-  /// Takes over what an operator changed in the database: missing sections, the volume's end.
+  /// Takes over what an operator changed in the database: missing sections, sections to try again, the volume's end.
   func refresh() throws {
     let now = try record.operatorChanges(volume: volume.id)
     if now.lastZ != plan.lastZ { plan.finish(at: now.lastZ) }
+    if now.setAside != setAsideCount { try takeUpAgain(now.setAside) }
     guard now.missing != missingCount else { return }
     for row in try record.sections(volume.id) where row.state == .missing && rows[row.z]?.state != .missing {
       rows[row.z] = row
@@ -116,7 +140,7 @@ final class VolumePipeline {
       try record.receive(
         volume: volume.id, z: file.z, sha256: taken.sha256, path: file.path, size: file.size, mtimeNs: file.mtimeNs,
         height: taken.height, width: taken.width, bitDepth: taken.bitDepth, meanIntensity: taken.mean,
-        stdIntensity: taken.deviation,
+        stdIntensity: taken.deviation, quality: taken.quality,
         facts: FileFacts(
           plane: file.plane, planes: file.planes, pixelSize: taken.pixelSize.map { ($0.y, $0.x) }, warning: warning),
         run: runID)
@@ -141,6 +165,8 @@ final class VolumePipeline {
       log.info("\(name) z \(file.z): received after it was declared missing (\(file.path))")
     }
     if let warning { log.warning("\(name) z \(file.z): \(warning)") }
+    if rows[file.z]?.state == .setAside { setAsideCount -= 1 }
+    troubles[file.z] = nil
     try reloadRow(file.z)
     plan.insert(file.z, source: taken.sha256)
     awaitedSince[file.z] = nil
@@ -157,7 +183,8 @@ final class VolumePipeline {
 
   /// Nothing comes above the last present section: the tail becomes final.
   func finish(at z: SectionNumber?) throws {
-    guard let last = z ?? plan.stack.last, last != plan.lastZ else { return }
+    let aside = rows.values.filter { $0.state == .setAside }.map(\.z).max()
+    guard let last = z ?? [plan.stack.last, aside].compactMap(\.self).max(), last != plan.lastZ else { return }
     try record.setFinished(volume: volume.id, lastZ: last, run: runID)
     plan.finish(at: last)
   }
@@ -176,6 +203,10 @@ final class VolumePipeline {
   /// - Parameter showsTail: sections that are not final yet are shown provisionally when nothing else is to do.
   /// - Throws: the first failure of a stage, the store or the database; the next step tries again.
   func step(showsTail: Bool) throws -> Progress {
+    do { return try advance(showsTail: showsTail) } catch let error where isMended(error) { return .worked }
+  }
+
+  private func advance(showsTail: Bool) throws -> Progress {
     let hasCollected = try collect()
     let group = plan.nextCommit()
     var isReady = !group.isEmpty
@@ -191,13 +222,16 @@ final class VolumePipeline {
       guard let place = plan.place(of: z), plan.isGraphFinal(place) else { continue }
       _ = try want(wantedProduct(place))
     }
+    if !(isAlone && isReady) { try wantLost() }
     if isReady, !isAlone || making.isEmpty {
       try commit(group)
       return .worked
     }
     if hasCollected { return .worked }
     if !making.isEmpty { return .waiting }
-    return group.isEmpty && showsTail ? try showNextProvisional() : .idle
+    let shown = group.isEmpty && showsTail ? try showNextProvisional() : .idle
+    let progress = shown == .idle && group.isEmpty ? try fillNext() : shown
+    return progress == .idle && hasPauses ? .waiting : progress
   }
 
   /// Whether all present sections have final rows.
@@ -232,8 +266,9 @@ final class VolumePipeline {
 
   var status: DaemonStatus.Volume {
     DaemonStatus.Volume(
-      name: name, folder: configuration.folder, received: received, provisional: count(.provisional),
-      final: count(.final), missing: count(.missing), awaited: plan.awaited(), finishedAt: plan.lastZ,
+      name: name, folder: configuration.folder, intake: nil, received: received, provisional: count(.provisional),
+      final: count(.final), missing: count(.missing), sectionsSetAside: setAsideCount, awaited: plan.awaited(),
+      atWork: making.map(\.order.z), finishedAt: plan.lastZ,
       secondsByStage: timings.seconds, activity: timings.activity)
   }
 

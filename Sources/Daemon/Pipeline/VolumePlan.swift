@@ -44,6 +44,20 @@ struct VolumePlan {
     changed(around: z)
   }
 
+  /// Leaves a present section out: as if it were missing, until it is inserted again.
+  mutating func setAside(_ z: SectionNumber) {
+    if let place = place(of: z) {
+      stack.remove(at: place)
+      let index = insertionPlace(z, in: unsettled)
+      if index < unsettled.count, unsettled[index] == z { unsettled.remove(at: index) }
+    }
+    sources[z] = nil
+    committed[z] = nil
+    affinityContents[z] = nil
+    missing.insert(z)
+    changed(around: z)
+  }
+
   mutating func finish(at z: SectionNumber?) {
     lastZ = z
     if let top = stack.last { changed(around: top) }

@@ -61,7 +61,8 @@ struct Chart {
     }
     text += Self.text(title, Self.left, 18, anchor: "start", style: "font-weight=\"bold\" ")
     text += Self.text(xLabel, (Self.left + Self.width - Self.right) / 2, Self.height - 8, anchor: "middle")
-    text += "<text transform=\"translate(14 \(Self.number(Self.height / 2))) rotate(-90)\" text-anchor=\"middle\">\(Self.escaped(yLabel))</text>\n"
+    text +=
+      "<text transform=\"translate(14 \(Self.number(Self.height / 2))) rotate(-90)\" text-anchor=\"middle\">\(Self.escaped(yLabel))</text>\n"
     return text + legend
   }
 
@@ -71,7 +72,8 @@ struct Chart {
     var place = Self.width - Self.right
     for (index, one) in series.enumerated().reversed() {
       text += Self.text(
-        "\u{25A0} " + one.name, place, 18, anchor: "end", style: "fill=\"\(Self.colours[index % Self.colours.count])\" ")
+        "\u{25A0} " + one.name, place, 18, anchor: "end", style: "fill=\"\(Self.colours[index % Self.colours.count])\" "
+      )
       place -= Double(one.name.count) * 6.6 + 34
     }
     return text

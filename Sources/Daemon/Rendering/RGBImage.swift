@@ -1,4 +1,4 @@
-import Domain
+public import Domain
 
 extension RGB {
   /// This colour with `share` (0...1) of `other` mixed in.

@@ -7,7 +7,7 @@ extension DaemonCore {
     let (new, maker, sets): (DaemonConfiguration, StageMaker, [StageSet])
     do {
       new = try DaemonConfiguration.load(path: configuration.path)
-      maker = StageMaker(new)
+      maker = StageMaker(new, log: log)
       sets = try maker.make()
       try configuration.checkReload(new, reaches: zip(pipelines, sets).map { ($0.name, $0.stages.reach, $1.reach) })
     } catch {
@@ -42,6 +42,7 @@ extension DaemonConfiguration {
     if differs(\.databaseURL) || differs(\.postgresBinaries) { changed.append("database") }
     if differs(\.volumes) { changed.append("volumes") }
     if differs(\.intake) { changed.append("intake") }
+    if differs(\.web) { changed.append("http") }
     guard changed.isEmpty else {
       throw OperatorError("\(changed.joined(separator: ", ")) changed, which takes a restart", status: .configuration)
     }

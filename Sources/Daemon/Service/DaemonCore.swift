@@ -3,6 +3,7 @@ import DB
 import Domain
 import FGNetKernel
 import Foundation
+import Intake
 import Logging
 import Plugins
 import Volumes
@@ -22,14 +23,22 @@ final class DaemonCore {
   private var executor: (any Executor)?
   /// By volume; they outlive a lost connection.
   private var timings: [String: StageTimings] = [:]
-  private var offers = OfferQueue()
-  private var refusals: [RefusedFile] = []
+  var offers = OfferQueue()
+  var notices: [IntakeNotice] = []
+  /// By volume, as the intake last told.
+  var reports: [String: IntakeReport] = [:]
+  /// Paths of files that are set aside now.
+  var openQuarantine: Set<String> = []
   private(set) var alarms = AlarmBoard()
+  /// What the database was not told of them yet.
+  private var untold: [AlarmNote] = []
   private let startedAt = Date()
   private var statusWritten = 0.0
+  /// Why the status could not be written the last time; told once.
+  private var statusFault: String?
   private var wasIdle = false
   /// Files set aside since the start.
-  private(set) var setAside = 0
+  var setAside = 0
   /// The service manager that is told of readiness, progress and life; tests put their own in.
   var manager = ServiceManager()
   private var watchdog = Watchdog()
@@ -41,6 +50,8 @@ final class DaemonCore {
   var showsTail = true
   /// Called before work while no offered file waits; may be called again.
   var onOffersTaken: (() throws -> Void)?
+  /// Seconds that reading a file into the store may take before an alarm says so.
+  var readingPatience = 300.0
   /// Seconds of the first pause after a failure.
   var shortestPause = 1.0
   /// Called after each step, for progress bars.
@@ -53,7 +64,7 @@ final class DaemonCore {
     self.inbox = inbox
     self.log = log
     try Self.prepare(stateDirectory: configuration.stateDirectory)
-    session = DatabaseSession(configuration, ownsCluster: true)
+    session = DatabaseSession(configuration, isDaemon: true)
   }
 
   /// Of the database, for libpq.
@@ -63,11 +74,16 @@ final class DaemonCore {
 
   func open() throws {
     let record = try session.open()
-    let maker = StageMaker(configuration)
+    let maker = StageMaker(configuration, log: log)
     try openPipelines(record, maker, maker.make())
+    openQuarantine = Set(try record.openQuarantine().map(\.file.path))
+    if untold.isEmpty { try record.endAlarms(source: source) }
     // Not before: a record whose pipelines could not be set up is opened again.
     self.record = record
   }
+
+  /// This daemon, in the table of alarms.
+  private var source: String { ProcessInfo.processInfo.hostName + ":" + configuration.stateDirectory }
 
   func openPipelines(_ record: Record, _ maker: StageMaker, _ sets: [StageSet]) throws {
     if configuration.threads > 0 { OpenBLAS.useThreads(configuration.threads) }
@@ -78,12 +94,15 @@ final class DaemonCore {
     self.executor = executor
     pipelines = try zip(configuration.volumes, sets).map { volume, stages in
       if let note = maker.voxelNote(stages) { log.info("\(volume.name): \(note)") }
-      let store = SectionStore(directory: configuration.stateDirectory + "/sections/" + volume.name)
+      let store = SectionStore(stateDirectory: configuration.stateDirectory, volume: volume.name)
       let timings = timings[volume.name] ?? StageTimings()
       self.timings[volume.name] = timings
       let pipeline = try VolumePipeline(
         configuration: volume, stages: adjust(stages), store: store, record: record, provenance: maker.provenance,
         executor: executor, timings: timings, log: log)
+      pipeline.shortestPause = shortestPause
+      // Decisions are made on this thread, which hears nothing else meanwhile.
+      (pipeline.stages.agglomerate as? any SupervisedStage)?.whileWaiting { [inbox] in !inbox.stopped }
       pipeline.onFinal = { [unowned self, unowned pipeline] in try onFinal?(pipeline, $0) }
       return pipeline
     }
@@ -97,6 +116,7 @@ final class DaemonCore {
   }
 
   func closePipelines() {
+    for pipeline in pipelines { for stage in pipeline.stages.supervised { stage.cancel() } }
     executor?.close()
     executor = nil
     watchdog = Watchdog()
@@ -135,22 +155,28 @@ final class DaemonCore {
       if contents.isStopped { return }
       if contents.wantsReload { reload() }
       offers.add(contents.offered)
-      refusals += contents.refused
-      note("intake", contents.faults.first)
+      notices += contents.notices
+      reports = contents.reports
+      noteIntake(contents.faults)
+      var hasFailed = false
       do {
         progress = try turn()
         if progress != .waiting {
           pause.succeeded()
           for kind in ["database", "disk", "stage"] { note(kind, nil) }
         }
+        tellAlarms()
         if progress == .idle, offers.isEmpty, try isDone() { return }
       } catch {
         progress = .idle
+        hasFailed = true
         pause.failed()
         try survive(error)
+        tellAlarms()
       }
       if watchdog.isToBeFed(executor?.signs ?? [:], isWaiting: progress == .waiting) { manager.notify("WATCHDOG=1") }
-      writeStatus(contents.pending, isBusy: progress != .idle)
+      // What failed is still to be done.
+      writeStatus(isBusy: hasFailed || progress != .idle)
       onProgress?()
     }
   }
@@ -158,13 +184,7 @@ final class DaemonCore {
   /// One turn: takes in what is offered, then one step of work.
   private func turn() throws -> Progress {
     let record = try reopened()
-    while let refusal = refusals.first {
-      try record.quarantine(
-        path: refusal.path, size: refusal.size, mtimeNs: refusal.mtimeNs, reason: refusal.reason)
-      log.error("set aside \(refusal.path): \(refusal.reason)")
-      refusals.removeFirst()
-      setAside += 1
-    }
+    try takeNotices(record)
     if let executor { offers.read(for: pipelines, by: executor) }
     if let first = offers.first {
       do { try take(first.offer, first.result, record) } catch {
@@ -199,12 +219,18 @@ final class DaemonCore {
     do {
       try pipeline.receive(offer, result.get())
       // The first of a file's sections comes first; what is wrong with a later one must stand.
-      if offer.plane == 0 { try record.resolveQuarantine(path: offer.path) }
+      if offer.plane == 0 { try resolve(offer.path, record) }
+    } catch is SectionWork.SourceIsGone {
+      log.warning("\(PercentEscape.line(offer.path)) was deleted before it was read")
     } catch let error as VolumeError where error.isAbout(offer.path) {
-      try record.quarantine(
-        path: offer.path, size: offer.size, mtimeNs: offer.mtimeNs, reason: error.description)
-      log.error("set aside \(error)")
-      setAside += 1
+      switch error {
+      case .changed where inbox.lookAgain(offer):
+        log.info("\(PercentEscape.line(offer.path)) changed while it was read; it is looked at again")
+      case .unreadable:
+        try setAside(offer.refused(error.description), record)
+        inbox.lookAgain(offer)
+      default: try setAside(offer.refused(error.description), record)
+      }
     }
   }
 
@@ -223,11 +249,16 @@ final class DaemonCore {
   /// Keeps the daemon alive through a fault that may pass; rethrows what only the operator can mend.
   private func survive(_ error: any Error) throws {
     switch error {
-    case let error as DatabaseError where error.isTransient:
-      record = nil
+    case let error as DatabaseError where error.isTransient || error.isOfCluster || error.isOfSchema:
+      // A statement that was refused leaves the connection, and with it the lock on the volume, as it was.
+      if record?.connection.isUsable != true { record = nil }
       note("database", "\(error); trying again")
     case let error as VolumeError where error.isNoSpace:
-      note("disk", "\(error); free some room, work goes on by itself")
+      note("disk", "\(error); work goes on by itself")
+    case let error as OperatorError where error.status == .unavailable:
+      // After a lost connection the server may hold this daemon's own lock for a while.
+      record = nil
+      note("database", "\(error); trying again")
     case is OperatorError:
       throw error
     default:
@@ -236,29 +267,55 @@ final class DaemonCore {
   }
 
   /// Raises, changes or (with nil) clears the alarm of a kind; each change is one line in the log.
-  private func note(_ kind: String, _ text: String?) {
+  func note(_ kind: String, _ text: String?) {
+    let since = alarms.alarms.first { $0.kind == kind }?.since ?? Date()
     if let text {
-      if alarms.raise(kind, text) { log.error("alarm \(kind): \(text)") }
-    } else if alarms.clear(kind) {
+      guard alarms.raise(kind, text) else { return }
+      log.error("alarm \(kind): \(text)")
+      untold.append(AlarmNote(kind: kind, text: text, raisedAt: since.timeIntervalSince1970))
+    } else if let last = alarms.alarms.first(where: { $0.kind == kind })?.text, alarms.clear(kind) {
       log.notice("alarm \(kind) is over")
+      untold.append(
+        AlarmNote(
+          kind: kind, text: last, raisedAt: since.timeIntervalSince1970, endedAt: Date().timeIntervalSince1970))
+    }
+    // Of a long time without a database the latest is worth telling.
+    if untold.count > 100 { untold.removeFirst(untold.count - 100) }
+  }
+
+  /// Tells the database, and so whoever listens, of the alarms that were raised and ended. Its own faults show elsewhere.
+  private func tellAlarms() {
+    guard let record, record.connection.isConnected else { return }
+    while let first = untold.first {
+      do { try record.note(first, source: source) } catch {
+        if !error.isTransient { untold.removeAll() }
+        return
+      }
+      untold.removeFirst()
     }
   }
 
-  private func writeStatus(_ pending: Int, isBusy: Bool) {
+  private func writeStatus(isBusy: Bool) {
     let now = ProcessInfo.processInfo.systemUptime
-    let isIdle = !isBusy && offers.isEmpty && refusals.isEmpty
+    let isIdle = !isBusy && offers.isEmpty && notices.isEmpty
     guard isIdle != wasIdle || now - statusWritten > 0.5 else { return }
     statusWritten = now
     wasIdle = isIdle
     for pipeline in pipelines {
       pipeline.timings.noteWaiting(pipeline.received + offers.count(volume: pipeline.name))
     }
+    let pending = reports.values.reduce(0) { $0 + $1.pending }
     let status = DaemonStatus(
       pid: getpid(), startedAt: startedAt, writtenAt: Date(), state: alarms.alarms.isEmpty ? "running" : "alarm",
       isIdle: isIdle, waitingFiles: pending + offers.count, setAside: setAside, alarms: alarms.alarms,
-      volumes: pipelines.map(\.status))
-    do { try status.write(to: configuration.stateDirectory) } catch {
-      log.warning("status.json in \(configuration.stateDirectory) cannot be written: \(error.localizedDescription)")
+      volumes: pipelines.map { self.status($0) })
+    do {
+      try status.write(to: configuration.stateDirectory)
+      statusFault = nil
+    } catch {
+      let fault = "status.json in \(configuration.stateDirectory) cannot be written: \(error)"
+      if fault != statusFault { log.warning("\(fault)") }
+      statusFault = fault
     }
     let done = status.volumes.reduce(0) { $0 + $1.final }
     let waiting = status.volumes.reduce(0) { $0 + $1.received + $1.provisional }

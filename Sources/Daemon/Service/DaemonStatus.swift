@@ -1,6 +1,6 @@
 import Foundation
 
-/// What the daemon last said of itself: `status.json` in the state directory, replaced by rename.
+/// What the daemon last said of itself: `status.json` in the state directory (`StatusFile`).
 struct DaemonStatus: Codable, Sendable, Equatable {
   struct Alarm: Codable, Sendable, Equatable {
     /// `disk`, `database`, `folder`, `stage`, `intake`.
@@ -9,14 +9,32 @@ struct DaemonStatus: Codable, Sendable, Equatable {
     var since: Date
   }
 
+  /// How a volume's folder is looked at.
+  struct Intake: Codable, Sendable, Equatable {
+    /// As mount(8) calls it.
+    var fileSystem: String?
+    /// Why it is looked through at every interval only; nil: events tell what comes.
+    var pollsBecause: String?
+    /// Seconds.
+    var scanInterval: Double
+    /// Sentences on files and folders in it that cannot be looked at.
+    var unseen: [String]
+  }
+
   struct Volume: Codable, Sendable, Equatable {
     var name: String
     var folder: String
+    /// Nil while nobody looks at it.
+    var intake: Intake?
     var received: Int
     var provisional: Int
     var final: Int
     var missing: Int
+    /// Sections that a stage failed on.
+    var sectionsSetAside: Int
     var awaited: [Int32]
+    /// Sections that are being segmented, in the order they were begun.
+    var atWork: [Int32]
     var finishedAt: Int32?
     var secondsByStage: [String: Double]
     var activity: Activity
@@ -40,14 +58,21 @@ struct DaemonStatus: Codable, Sendable, Equatable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     encoder.dateEncodingStrategy = .iso8601
-    try encoder.encode(self).write(to: URL(fileURLWithPath: Self.path(in: stateDirectory)), options: .atomic)
+    let file = StatusFile(stateDirectory: stateDirectory)
+    try file.replace(with: Array(encoder.encode(self)))
+    try file.reserve()
   }
 
   static func read(from stateDirectory: String) -> DaemonStatus? {
     let decoder = JSONDecoder()
     decoder.dateDecodingStrategy = .iso8601
-    guard let data = FileManager.default.contents(atPath: path(in: stateDirectory)) else { return nil }
-    return try? decoder.decode(DaemonStatus.self, from: data)
+    let path = path(in: stateDirectory)
+    // A reader that is slower than two replacements may see a file that is being written.
+    for _ in 0..<10 {
+      guard let data = FileManager.default.contents(atPath: path) else { return nil }
+      if let status = try? decoder.decode(DaemonStatus.self, from: data) { return status }
+    }
+    return nil
   }
 
   /// Whether the process that wrote it is alive.

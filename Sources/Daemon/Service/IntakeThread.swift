@@ -1,3 +1,4 @@
+import CLinux
 import DB
 import Domain
 import Foundation
@@ -6,102 +7,129 @@ import Logging
 import Synchronization
 import Volumes
 
-/// Watches the folders and hands complete files to the inbox, from a thread of its own.
+/// Watches a volume's folder and hands complete files to the inbox, from a thread of its own: a mount that does not answer
+/// stops the intake of its volume only.
 ///
-/// Events come from the watcher program; a scan at the start, after an overflow, and at every interval finds what
-/// events did not tell.
+/// Events come from the watcher program where the file system tells them; a scan at the start, after an overflow, and at every
+/// interval finds what events did not tell.
 ///
-/// Unchecked: its state belongs to the thread once started; only `isStopping` and the semaphores are shared.
+/// Unchecked: its state belongs to the thread once started; only `isStopping`, `life` and the semaphores are shared.
 final class IntakeThread: @unchecked Sendable {
-  private struct Watched {
-    var volume: DaemonConfiguration.Volume
-    var queue: IntakeQueue
-  }
+  /// Files that are looked at before those found whole are handed on.
+  private static let batch = 500
+  /// Seconds between looks at a folder that is gone.
+  private static let suspendedInterval = 1.0
+  /// Seconds after which a watcher that reached a limit of the system is started anew.
+  private static let limitPause = 600.0
 
-  private var watched: [Watched]
+  private let volume: DaemonConfiguration.Volume
+  private var queue: IntakeQueue
   private let interval: Double
   private let inbox: Inbox
   private let log: Logger
+  private let view: FolderView
   private let program: String
+  private let life = LifeSign()
   private var watcher: WatcherProcess?
   private var restarts = RestartPolicy()
   private var restartAt = 0.0
+  /// Why there are no events: the watcher ended.
   private var watcherFault: String?
+  /// Why there are not all events: the watcher reached a limit of the system. It is started anew at `restartAt`.
+  private var watcherLimit: String?
+  private var fileSystem: FileSystemType?
+  private var identity: FolderListing.Identity?
+  private var toldFaults: Set<String> = []
   private let isStopping = Atomic<Bool>(false)
   private let hasLooked = DispatchSemaphore(value: 0)
   private let finished = DispatchSemaphore(value: 0)
 
-  /// - Parameter known: files whose bytes are in the record; they are not read again.
-  init(configuration: DaemonConfiguration, known: Set<FileStamp>, inbox: Inbox, log: Logger) throws {
+  /// - Parameters:
+  ///   - known: files whose bytes are in the record; they are not read again.
+  ///   - setAside: paths that are set aside in the record; it is told when they are gone.
+  init(
+    _ volume: DaemonConfiguration.Volume, _ intake: DaemonConfiguration.Intake, known: Set<FileStamp>,
+    setAside: Set<String>, inbox: Inbox, log: Logger, view: FolderView = FolderView(), program: String? = nil
+  ) throws {
+    self.volume = volume
     self.inbox = inbox
     self.log = log
-    interval = configuration.intake.scanInterval
-    program = Self.program()
-    let now = Self.now()
-    watched = try configuration.volumes.map { volume in
-      let pattern = try FilePattern(volume.pattern)
-      var queue = IntakeQueue(folder: volume.folder, pattern: pattern, policy: configuration.intake.policy)
-      let below = volume.folder + "/"
-      for stamp in known where stamp.path.hasPrefix(below) {
-        guard let status = FileStatus(ofFile: stamp.path), status.size == stamp.size, status.modified == stamp.mtimeNs
-        else { continue }
-        queue.remember(status, now: now)
-      }
-      return Watched(volume: volume, queue: queue)
+    self.view = view
+    self.program = program ?? Self.watcherProgram
+    interval = intake.scanInterval
+    queue = IntakeQueue(folder: volume.folder, pattern: try FilePattern(volume.pattern), policy: intake.policy)
+    let below = volume.folder + "/"
+    for stamp in known where stamp.path.hasPrefix(below) {
+      queue.remember(path: stamp.path, size: stamp.size, modified: stamp.mtimeNs)
     }
+    for path in setAside where path.hasPrefix(below) { queue.rememberSetAside(path: path) }
+    inbox.expect(volume.name, life)
   }
 
   /// The watcher lies beside this program.
-  private static func program() -> String {
-    let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
-    return URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent("fgnet-watch").path
-  }
-
-  private static func now() -> Double { ProcessInfo.processInfo.systemUptime }
+  static let watcherProgram = Programs.path(beside: "fgnet-watch")
 
   func start() {
     let thread = Thread { [self] in
+      clinux_name_thread("folders")
       loop()
       finished.signal()
     }
-    thread.name = "intake"
     thread.start()
   }
 
-  /// Until all folders have been looked through once, to be called once.
-  func waitForFirstLook() { hasLooked.wait() }
+  /// Until every folder has been looked through once; to be called once. A mount that does not answer is not waited for longer
+  /// than `seconds`.
+  static func waitForFirstLook(_ intakes: [IntakeThread], seconds: Double = 60) {
+    let end = DispatchTime.now() + seconds
+    for intake in intakes where intake.hasLooked.wait(timeout: end) != .success {
+      let (name, folder) = (intake.volume.name, intake.volume.folder)
+      intake.log.error("\(name): \(folder) has not been looked through after \(Int(seconds)) s; check its mount")
+    }
+  }
 
-  /// Ends the thread and the watcher.
-  func stop() {
-    isStopping.store(true, ordering: .relaxed)
-    finished.wait()
+  /// Ends the threads and their watchers. A thread that a mount holds is left where it is, after `seconds`.
+  static func stop(_ intakes: [IntakeThread], seconds: Double = 5) {
+    for intake in intakes { intake.isStopping.store(true, ordering: .relaxed) }
+    let end = DispatchTime.now() + seconds
+    for intake in intakes where intake.finished.wait(timeout: end) != .success {
+      intake.log.warning("\(intake.volume.name): a call on \(intake.volume.folder) does not return; it is left behind")
+    }
   }
 
   private func loop() {
     var scanAt = 0.0
     defer { hasLooked.signal() }
     while !isStopping.load(ordering: .relaxed) {
-      startWatcherIfDue()
-      if Self.now() >= scanAt || watched.contains(where: { $0.queue.wantsScan }) {
-        scanAll()
+      if monotonicSeconds() >= scanAt || queue.wantsScan {
+        scan()
         if scanAt == 0 { hasLooked.signal() }
-        scanAt = Self.now() + interval
+        scanAt = monotonicSeconds() + (queue.suspended == nil ? interval : min(interval, Self.suspendedInterval))
       }
-      for index in watched.indices { advance(index) }
+      startWatcherIfDue()
+      for path in inbox.takeFilesToLookAtAgain(volume.name) { queue.lookAgain(path, now: monotonicSeconds()) }
+      let isBusy = advance()
       publish()
-      wait(until: scanAt)
+      wait(until: isBusy ? 0 : scanAt)
     }
-    watcher?.stop()
-    watcher = nil
+    endWatcher()
   }
 
-  // MARK: Events and scans
+  // MARK: Events
+
+  private var mayWatch: Bool { identity != nil && fileSystem?.tellsEvents ?? true }
 
   private func startWatcherIfDue() {
-    guard watcher == nil, Self.now() >= restartAt else { return }
+    guard mayWatch, queue.suspended == nil, watcher == nil || watcherLimit != nil, monotonicSeconds() >= restartAt
+    else {
+      return
+    }
+    // One that reached a limit makes room for the next.
+    watcher = nil
+    watcherLimit = nil
     do {
-      watcher = try WatcherProcess(program: program, folders: Array(Set(watched.map(\.volume.folder))).sorted())
-      restarts.didStart(now: Self.now())
+      watcher = try WatcherProcess(program: program, folders: [volume.folder])
+      restarts.didStart(now: monotonicSeconds())
     } catch {
       watcherEnded(error.description)
     }
@@ -109,65 +137,129 @@ final class IntakeThread: @unchecked Sendable {
 
   private func watcherEnded(_ reason: String) {
     watcher = nil
-    restartAt = restarts.didEnd(now: Self.now())
+    restartAt = restarts.didEnd(now: monotonicSeconds())
     if watcherFault == nil {
-      log.warning("the watcher ended: \(reason); folders are looked through until it runs again")
+      log.warning("\(volume.name): the watcher ended: \(reason); the folder is looked through until it runs again")
     }
     watcherFault = reason
+  }
+
+  private func endWatcher() {
+    watcher = nil
+    watcherFault = nil
+    watcherLimit = nil
+    restartAt = 0
   }
 
   private func readEvents() {
     guard let watcher else { return }
     let events = watcher.read()
-    let now = Self.now()
+    let now = monotonicSeconds()
     for event in events {
       switch event {
       case .ready: watcherFault = nil
-      case .limit(let text), .fault(let text): log.warning("watcher: \(text)")
+      case .limit(let text):
+        log.warning("\(volume.name): the watcher: \(text); until then the folder is looked through every \(seconds)")
+        watcherLimit = text
+        // It may be raised meanwhile.
+        restartAt = now + Self.limitPause
+      case .fault(let text): log.warning("\(volume.name): the watcher: \(PercentEscape.line(text))")
       default: break
       }
-      for index in watched.indices { watched[index].queue.observe(event, now: now) }
+      queue.observe(event, now: now)
     }
     if let ending = watcher.ending { watcherEnded(ending) }
   }
 
-  private func scanAll() {
-    for index in watched.indices {
-      let started = Self.now()
-      let result = FolderScanner.scan(watched[index].volume.folder, recursive: true)
-      watched[index].queue.scan(result, started: started, now: Self.now())
-    }
+  // MARK: Scans
+
+  private var seconds: String { interval == interval.rounded() ? "\(Int(interval)) s" : "\(interval) s" }
+
+  private func scan() {
+    let started = monotonicSeconds()
+    let result = view.scan(volume.folder) { life.give(volume.folder) }
+    if case .listing(let listing) = result { note(listing) }
+    let wasSuspended = queue.suspended != nil
+    queue.scan(result, started: started, now: monotonicSeconds())
+    if wasSuspended, queue.suspended == nil, watcher == nil { restartAt = 0 }
+    life.give(volume.folder)
+    tellFaults()
   }
 
-  private func advance(_ index: Int) {
-    for path in watched[index].queue.due(Self.now()) {
-      let outcome = ImageProbe.probe(path, watched[index].volume.images).outcome
-      watched[index].queue.probed(path, outcome, status: FileStatus(ofFile: path), now: Self.now())
+  /// Another folder at the same path needs another watcher, and another file system perhaps none.
+  private func note(_ listing: FolderListing) {
+    if listing.identity != identity, identity != nil {
+      endWatcher()
     }
+    if identity == nil || listing.fileSystem != fileSystem {
+      let name = listing.fileSystem?.name ?? "an unknown file system"
+      if listing.fileSystem?.tellsEvents ?? true {
+        log.info("\(volume.name): \(volume.folder) is on \(name): events, and a look every \(seconds)")
+      } else {
+        endWatcher()
+        log.notice("\(volume.name): \(volume.folder) is on \(name), which tells no events: a look every \(seconds)")
+      }
+    }
+    identity = listing.identity
+    fileSystem = listing.fileSystem
+  }
+
+  /// Each fault of a listing once, until it is gone.
+  private func tellFaults() {
+    let faults = Set(queue.faults.map { PercentEscape.line($0.description) })
+    for fault in faults.subtracting(toldFaults).sorted() {
+      log.warning("\(volume.name): \(fault); tried again every \(seconds)")
+    }
+    toldFaults = faults
+  }
+
+  // MARK: Files
+
+  /// Looks at files that are due. Returns whether there may be more.
+  private func advance() -> Bool {
+    let due = queue.due(monotonicSeconds(), limit: Self.batch)
+    for path in due {
+      life.give(path)
+      let outcome = view.probe(path, volume.images)
+      queue.probed(path, outcome, status: view.status(path), now: monotonicSeconds())
+    }
+    life.give(volume.folder)
     var ready: [OfferedFile] = []
-    for action in watched[index].queue.take() {
+    for action in queue.take() {
       switch action {
       case .ready(let file):
-        if let volume = file.volume, volume != watched[index].volume.name { continue }
-        ready += OfferedFile.sections(of: file, volume: watched[index].volume.name)
-      case .quarantine(let path, let reason): inbox.refuse(RefusedFile(path: path, reason: reason))
-      case .ignored(let path, let reason): log.notice("left alone \(path): \(reason)")
+        if let name = file.volume, name != volume.name { continue }
+        ready += OfferedFile.sections(of: file, volume: volume.name)
+      case .quarantine(let path, let reason): inbox.refuse(RefusedFile(path: path, reason: reason, view.status(path)))
+      case .ignored(let path, let reason):
+        log.notice("\(volume.name): left alone \(PercentEscape.line(path)): \(reason)")
+      case .gone(let path): inbox.gone(path)
       }
     }
     inbox.offer(ready)
+    return due.count == Self.batch
   }
 
   private func publish() {
-    inbox.setPending(watched.reduce(0) { $0 + $1.queue.pendingCount })
-    inbox.report(
-      watched.compactMap { watched in watched.queue.suspended.map { "volume \(watched.volume.name): \($0)" } })
+    var report = IntakeReport()
+    report.pending = queue.pendingCount
+    report.fault = queue.suspended
+    report.fileSystem = fileSystem?.name
+    report.unseen = toldFaults.sorted()
+    if !mayWatch, let name = fileSystem?.name {
+      report.pollsBecause = "\(name) tells no events"
+    } else {
+      report.pollsBecause = watcherFault ?? watcherLimit
+    }
+    inbox.report(volume.name, report)
   }
 
   /// Until the watcher says something, a file is due, or the next scan.
   private func wait(until scanAt: Double) {
-    let due = watched.compactMap(\.queue.nextDue).min() ?? .infinity
-    let until = min(scanAt, due, watcher == nil ? max(restartAt, Self.now() + 0.05) : .infinity)
-    let milliseconds = Int32(max(0, min(250, (until - Self.now()) * 1000 + 1)))
+    let until = min(
+      scanAt, queue.nextDue ?? .infinity, watcher == nil && mayWatch && queue.suspended == nil ? restartAt : .infinity)
+    let milliseconds = Int32(max(0, min(250, (until - monotonicSeconds()) * 1000 + 1)))
+    life.give(volume.folder)
     guard let watcher else {
       poll(nil, 0, milliseconds)
       return
@@ -184,72 +276,5 @@ extension DaemonConfiguration.Intake {
       settle: settle, deadline: incompleteDeadline,
       ignoredEndings: ignore.filter { $0.hasPrefix("*") }.map { String($0.dropFirst()) },
       ignoresHidden: ignore.contains(".*"))
-  }
-}
-
-extension ImageProbeResult {
-  var outcome: ProbeOutcome {
-    switch self {
-    case .complete(let facts): .complete(sections: facts.sections)
-    case .incomplete(let reason): .incomplete(reason: reason)
-    case .unusable(let reason): .unusable(reason: reason)
-    }
-  }
-}
-
-extension OfferedFile {
-  /// Every section in a file, from the lowest.
-  static func sections(of file: ReadyFile, volume: String) -> [OfferedFile] {
-    (0..<file.sections).map { plane in
-      OfferedFile(
-        volume: volume, z: file.z + SectionNumber(plane), path: file.path, size: file.status.size,
-        mtimeNs: file.status.modified, plane: plane, planes: file.sections)
-    }
-  }
-}
-
-extension RefusedFile {
-  init(path: String, reason: String) {
-    let status = FileStatus(ofFile: path)
-    self.init(path: path, size: status?.size ?? 0, mtimeNs: status?.modified ?? 0, reason: reason)
-  }
-}
-
-/// A folder taken as it lies: every file is either whole now or set aside.
-enum FolderIntake {
-  static func scanOnce(
-    _ volume: DaemonConfiguration.Volume, policy: IntakePolicy
-  ) throws -> (offered: [OfferedFile], refused: [RefusedFile]) {
-    let pattern = try FilePattern(volume.pattern)
-    guard case .listing(let listing) = FolderScanner.scan(volume.folder, recursive: true) else {
-      throw OperatorError("the folder \(volume.folder) cannot be listed; check its permissions", status: .noInput)
-    }
-    var offered: [OfferedFile] = []
-    var refused: [RefusedFile] = []
-    for file in listing.files {
-      let relative = String(
-        file.path.dropFirst(volume.folder.hasSuffix("/") ? volume.folder.count : volume.folder.count + 1))
-      guard !policy.ignores(relative) else { continue }
-      switch pattern.match(relative) {
-      case .other: continue
-      case .refused(let reason): refused.append(RefusedFile(path: file.path, reason: reason))
-      case .section(let z, let name):
-        if let name, name != volume.name { continue }
-        switch ImageProbe.probe(file.path, volume.images) {
-        case .complete(let facts):
-          guard Int(z) + facts.sections - 1 <= Int(pattern.range.upperBound) else {
-            refused.append(
-              RefusedFile(path: file.path, reason: "its last section would be above \(pattern.range.upperBound)"))
-            continue
-          }
-          let ready = ReadyFile(path: file.path, z: z, volume: name, status: file, sections: facts.sections)
-          offered += OfferedFile.sections(of: ready, volume: volume.name)
-        case .incomplete(let reason), .unusable(let reason):
-          refused.append(RefusedFile(path: file.path, reason: reason))
-        }
-      }
-    }
-    offered.sort { ($0.z, $0.path) < ($1.z, $1.path) }
-    return (offered, refused)
   }
 }

@@ -17,7 +17,9 @@ struct LineLogHandler: LogHandler {
     line += "\(event.message)"
     let all = self.metadata.merging(event.metadata ?? [:]) { $1 }
     for (key, value) in all.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(value)" }
-    FileHandle.standardError.write(Data((line.replacing("\n", with: " ") + "\n").utf8))
+    // Whatever is in a file's name, a message is one line, and no command to a terminal.
+    let bytes = line.utf8.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: " ") : $0 }
+    FileHandle.standardError.write(Data(bytes + [UInt8(ascii: "\n")]))
   }
 
   private func priority(_ level: Logger.Level) -> Int {

@@ -5,6 +5,11 @@ struct OfferQueue {
   private var offers: [OfferedFile] = []
   /// Of the first offers.
   private var reading: [Work<SectionWork.TakenIn>] = []
+  /// Of whoever reads.
+  private let life = LifeSign()
+
+  /// The file that has been read for longer than so many seconds.
+  func stuck(for seconds: Double) -> String? { life.stuck(for: seconds) }
 
   var isEmpty: Bool { offers.isEmpty }
   var count: Int { offers.count }
@@ -34,7 +39,12 @@ struct OfferQueue {
         continue
       }
       let known = pipeline.rows[offer.z]?.sha256
-      reading.append(executor.start(.intake) { [work = pipeline.work] in try work.takeIn(offer, known: known) })
+      reading.append(
+        executor.start(.intake) { [work = pipeline.work, life] in
+          life.give(offer.path)
+          defer { life.give("") }
+          return try work.takeIn(offer, known: known)
+        })
     }
   }
 

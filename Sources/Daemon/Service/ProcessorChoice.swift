@@ -1,3 +1,4 @@
+import CLinux
 import FGNetKernel
 import Foundation
 
@@ -8,7 +9,8 @@ enum ProcessorChoice {
   static func applyToLibraries() {
     guard getenv("OPENBLAS_CORETYPE") == nil, let core = OpenBLAS.coreTypeToRestartWith() else { return }
     setenv("OPENBLAS_CORETYPE", core, 1)
-    guard let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else { return }
+    var path = [CChar](repeating: 0, count: 4096)
+    guard clinux_program(nil, &path, path.count) == 0 else { return }
     var arguments = CommandLine.arguments.map { strdup($0) } + [nil]
     execv(path, &arguments)
     // Not restarted: it works all the same, only slower.

@@ -30,7 +30,7 @@ public final class FGNetAffinityStage: AffinityStage {
 
   public func useScratch(directory: String, bytes: Int) throws(StageError) {
     do throws(KernelError) { try network.useScratch(directory: directory, bytes: bytes) } catch {
-      throw StageError(stage: name, reason: error.description)
+      throw StageError(stage: name, reason: error.description, isOutage: true)
     }
   }
   /// Bytes of the program without any section.
@@ -71,7 +71,7 @@ public final class FGNetAffinityStage: AffinityStage {
         try scale.leave(map, channel: channel, height: size.height, width: size.width, stage: name)
       }
     } catch let error as KernelError {
-      throw StageError(stage: name, reason: reason(error))
+      throw StageError(stage: name, reason: reason(error), isOutage: error.isOfMachine)
     }
   }
 

@@ -9,7 +9,7 @@ public struct ClaheOptions: StageOptions {
   public var clipLimit = 3.0
 
   public static let stage = "clahe"
-  public static let version = 1
+  public static let version = 2
   public static let table = [
     OptionDescription(
       "tile", .int(8...4096), default: .int(128), "Pixels; side of the squares that are equalised on their own."),

@@ -57,6 +57,7 @@ extension StageError {
   static func memory(_ stage: String, height: Int, width: Int) -> StageError {
     StageError(
       stage: stage,
-      reason: "no memory for a section of \(height) x \(width) pixels; lower the tile size or raise the memory limit.")
+      reason: "no memory for a section of \(height) x \(width) pixels; lower the tile size or raise the memory limit.",
+      isOutage: true)
   }
 }

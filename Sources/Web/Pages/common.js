@@ -1,12 +1,13 @@
 'use strict';
 
-/** Asks the daemon; a refusal becomes an Error with the daemon's sentence. */
+/** Asks the daemon; a refusal becomes an Error with the daemon's sentence and its `status`. */
 async function ask(path, how = 'json') {
-  const answer = await fetch(path, {credentials: 'same-origin'});
+  let answer;
+  try { answer = await fetch(path, {credentials: 'same-origin'}); } catch { throw new Error('the daemon does not answer'); }
   if (!answer.ok) {
     let reason = `${answer.status} ${answer.statusText}`;
     try { reason = (await answer.json()).error || reason; } catch { /* no sentence came */ }
-    throw new Error(reason);
+    throw Object.assign(new Error(reason), {status: answer.status});
   }
   return how === 'json' ? answer.json() : answer.arrayBuffer();
 }
@@ -28,3 +29,12 @@ function bytes(count) {
 }
 
 const whole = (value) => Math.round(value).toLocaleString('en');
+
+/** A number of things: `1 file`, `2 files`. */
+const counted = (count, one, many = `${one}s`) => `${whole(count)} ${count === 1 ? one : many}`;
+
+/** A moment, as `2026-11-26 19:30:05` in the reader's zone. */
+const moment = (date) => new Date(date).toLocaleString('sv');
+
+/** A time of the database, as `2026-11-26 19:30:05`, in the zone it came in. */
+const time = (text) => text.slice(0, 19).replace('T', ' ');

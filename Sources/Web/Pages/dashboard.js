@@ -1,11 +1,15 @@
 'use strict';
 
-const stateNames = {f: 'final', p: 'provisional', r: 'received', w: 'waited for', m: 'missing', '.': 'not there'};
-const stateColours = {f: '--final', p: '--provisional', r: '--received', w: '--alarm', m: '--missing', '.': '--absent'};
+const stateNames = {f: 'final', p: 'provisional', a: 'at work', r: 'waits', w: 'waited for', s: 'set aside', m: 'missing', '.': 'not there'};
+const stateColours = {
+  f: '--final', p: '--provisional', a: '--work', r: '--received', w: '--awaited', s: '--alarm', m: '--missing', '.': '--absent',
+};
+/** Where a pixel stands for several sections, it shows the one that most wants a look. */
+const worst = 'swmarp.f';
 const advice = {
-  intake: 'mount the folder or make it again', folder: 'mount the folder or make it again',
+  intake: 'mount the folder or make it again; files that were moved away on purpose need nothing',
   database: 'start the server, or free room on its disk', disk: 'free some room on the disk of the state directory',
-  stage: 'read the text; if it stays, restart the daemon and report it',
+  stage: 'mend the stage, file or row that the text names; if it stays, restart the daemon and report it',
 };
 const cards = new Map();
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
@@ -25,7 +29,7 @@ function card(name) {
   const neuroglancer = element('a', 'Neuroglancer', {target: '_blank', rel: 'noreferrer'});
   links.append(neuroglancer);
   document.getElementById('volumes').append(node);
-  const made = {name, node, neuroglancer, strip: null, chosen: null, awaited: []};
+  const made = {name, node, neuroglancer, strip: null, chosen: null, awaited: [], atWork: []};
   cards.set(name, made);
   const canvas = node.querySelector('canvas');
   canvas.addEventListener('mousemove', (event) => choose(made, at(made, event)));
@@ -45,6 +49,7 @@ function card(name) {
 }
 
 function at(card, event) {
+  if (card.strip?.firstZ === undefined) return 0;
   const box = event.target.getBoundingClientRect();
   return card.strip.firstZ + Math.floor((event.clientX - box.left) / box.width * card.strip.states.length);
 }
@@ -69,7 +74,9 @@ function open(card) {
 
 function letter(card, index) {
   const state = card.strip.states[index];
-  return state === '.' && card.awaited.includes(card.strip.firstZ + index) ? 'w' : state;
+  const z = card.strip.firstZ + index;
+  if (state === '.' && card.awaited.includes(z)) return 'w';
+  return (state === 'r' || state === 'p') && card.atWork.includes(z) ? 'a' : state;
 }
 
 function drawStrip(card) {
@@ -79,7 +86,6 @@ function drawStrip(card) {
   canvas.height = 28 * ratio;
   const context = canvas.getContext('2d');
   const {states, firstZ} = card.strip;
-  const worst = 'wmrp.f'; // where a pixel stands for several sections, the one that wants a look
   for (let x = 0; x < canvas.width; x += 1) {
     const from = Math.floor(x / canvas.width * states.length);
     const until = Math.max(from + 1, Math.floor((x + 1) / canvas.width * states.length));
@@ -91,6 +97,13 @@ function drawStrip(card) {
     context.fillStyle = colour(stateColours[shown]);
     context.fillRect(x, 0, 1, canvas.height);
   }
+  // Where there is room, each section is a field of its own.
+  const step = canvas.width / states.length;
+  context.fillStyle = colour('--card');
+  if (step >= 6 * ratio) for (let k = 1; k < states.length; k += 1) context.fillRect(Math.round(k * step), 0, ratio, canvas.height);
+  const [first, , last] = card.node.querySelectorAll('.strip-ends span');
+  first.textContent = `z ${firstZ}`;
+  last.textContent = `z ${firstZ + states.length - 1}`;
   if (card.chosen !== null) {
     context.fillStyle = colour('--ink');
     context.fillRect((card.chosen - firstZ + .5) / states.length * canvas.width - ratio, 0, 2 * ratio, canvas.height);
@@ -140,23 +153,33 @@ function stages(node, list) {
   node.replaceChildren(...parts);
 }
 
+let told = null;
+/** Whether the daemon works, or has said nothing for long: it says something every second. */
+function showState() {
+  if (!told) return;
+  const silent = (performance.now() - told.at) / 1000;
+  const {state, waitingFiles, startedAt} = told.status;
+  document.getElementById('state').textContent = silent > 60 ? `has told nothing for ${whole(silent)} s`
+    : `${state} since ${moment(startedAt)}, ${counted(waitingFiles, 'file')} waiting`;
+}
+
 /** What the daemon says of itself, whenever it changes. */
 function showStatus(status) {
-  const late = (Date.now() - Date.parse(status.writtenAt)) / 1000;
-  document.getElementById('state').textContent =
-    `${status.state}, ${whole(status.waitingFiles)} files waiting` + (late > 60 ? `; silent for ${whole(late)} s` : '');
+  told = {status, at: performance.now()};
+  showState();
   const alarms = document.getElementById('alarms');
   alarms.hidden = status.alarms.length === 0;
   alarms.querySelector('ul').replaceChildren(...status.alarms.map((alarm) =>
-    element('li', `${alarm.kind}: ${alarm.text}. What to do: ${advice[alarm.kind] ?? 'see docs/operations.md'}. Since ${new Date(alarm.since).toLocaleString()}.`)));
+    element('li', `${alarm.kind}: ${alarm.text}. What to do: ${advice[alarm.kind] ?? 'see docs/operations.md'}. Since ${moment(alarm.since)}.`)));
   for (const volume of status.volumes) {
     const {node} = card(volume.name);
     const made = card(volume.name);
     made.awaited = volume.awaited;
+    made.atWork = volume.atWork;
     const {activity} = volume;
     const facts = node.querySelector('.facts');
     facts.replaceChildren(
-      `${whole(volume.final)} sections final, ${whole(volume.provisional)} provisional, ${whole(volume.received)} received, ${whole(volume.missing)} missing; ${whole(activity.sectionsPerHour)} sections an hour; `,
+      `${counted(volume.final, 'section')} final, ${whole(volume.provisional)} provisional, ${whole(volume.received)} waiting, ${whole(volume.missing)} missing, ${whole(volume.sectionsSetAside)} set aside; ${whole(activity.sectionsPerHour)} sections an hour; `,
       element('span', activity.keepsUp ? 'keeps up' : 'FALLS BEHIND', activity.keepsUp ? {} : {class: 'behind'}),
       activity.bottleneck ? `; the bottleneck is ${activity.bottleneck}` : '');
     if (volume.awaited.length) facts.append(`; waits for z ${volume.awaited.slice(0, 10).join(', ')}`);
@@ -167,6 +190,8 @@ function showStatus(status) {
 
 /** What is in the record: asked for again every few seconds. */
 async function refresh() {
+  if (document.hidden) return;
+  showState();
   try {
     const disk = await ask('/api/v1/disk');
     document.getElementById('disk').textContent = `${bytes(disk.free)} free of ${bytes(disk.size)}`;
@@ -174,6 +199,7 @@ async function refresh() {
     for (const volume of await ask('/api/v1/volumes')) {
       const made = card(volume.name);
       made.neuroglancer.href = neuroglancer(viewer.neuroglancer, volume);
+      if (volume.firstZ === undefined) continue;
       const [strip, rates, events] = await Promise.all([
         ask(api(volume.name, '/sections')), ask(api(volume.name, '/rates?bucket_seconds=300&buckets=48')),
         ask(api(volume.name, '/events-by-section'))]);
@@ -185,7 +211,7 @@ async function refresh() {
       line(made.node.querySelector('.merged'), events.sections.map((one) => [one.z, one.merged]), 'merges over z');
       const notes = made.node.querySelector('.notes');
       notes.hidden = strip.notes.length === 0;
-      notes.querySelector('summary').textContent = `${strip.notes.length} sections with a warning`;
+      notes.querySelector('summary').textContent = counted(strip.notes.length, 'section with a warning', 'sections with a warning');
       notes.querySelector('ul').replaceChildren(...strip.notes.map((note) => element('li', `z ${note.z}: ${note.text}`)));
     }
     const files = await ask('/api/v1/quarantine');
@@ -193,9 +219,10 @@ async function refresh() {
     document.querySelector('#quarantine table').hidden = files.length === 0;
     document.querySelector('#quarantine tbody').replaceChildren(...files.map((file) => {
       const row = element('tr');
-      row.append(element('td', file.path), element('td', file.reason), element('td', file.noticedAt.slice(0, 19)));
+      row.append(element('td', file.path), element('td', file.reason), element('td', time(file.noticedAt)));
       return row;
     }));
+    document.body.dataset.state = 'shown';
   } catch (error) {
     document.getElementById('state').textContent = error.message;
   }
@@ -208,7 +235,7 @@ function neuroglancer(viewer, volume) {
   const state = {
     dimensions: {x: [x * 1e-9, 'm'], y: [y * 1e-9, 'm'], z: [z * 1e-9, 'm']},
     position: [(volume.width ?? 0) / 2, (volume.height ?? 0) / 2, Math.floor(((volume.firstZ ?? 0) + (volume.lastZ ?? 0)) / 2) + .5],
-    crossSectionScale: Math.max(1, (volume.width ?? 1) / 1000), layout: 'xy',
+    crossSectionScale: Math.max(volume.width ?? 1, volume.height ?? 1) / 700, layout: 'xy',
     layers: [
       {type: 'image', source: source('image'), name: 'image'},
       {type: 'segmentation', source: source('segmentation'), name: 'segments', selectedAlpha: .35, notSelectedAlpha: .25},

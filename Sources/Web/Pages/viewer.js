@@ -1,247 +1,242 @@
 'use strict';
 
-const side = 256;
-const get = (id) => document.getElementById(id);
-const canvas = get('view');
-const context = canvas.getContext('2d');
-/** What is shown: `centre` in pixels of the section, `scale` screen pixels for each of them. */
-const view = {volume: null, z: 0, centre: null, scale: 1, asOf: null, chosen: null};
 let volumes = [];
-let section = null; // of view.z
-let table = null; // {segments: BigUint64Array, colours: Uint8Array} by label
-const raw = new Map(); // tiles as they came: promise by address
-const drawn = new Map(); // tiles as they are shown
-let asked = 0; // the last request for a section; answers to earlier ones are dropped
+let asked = 0; // the last section asked for; answers to earlier ones are dropped
 
-function keep(map, key, value, most) {
-  map.delete(key);
-  map.set(key, value);
-  while (map.size > most) map.delete(map.keys().next().value);
+const say = (text) => { get('message').textContent = text; };
+const volumeNow = () => volumes.find((one) => one.name === view.volume);
+
+/** Where the page is, in its address: `#VOLUME/Z`, or `#VOLUME/Z@OPERATION`. */
+function address() { return `#${encodeURIComponent(view.volume)}/${view.z}${view.asOf === null ? '' : `@${view.asOf}`}`; }
+
+function place() {
+  const [name, rest = ''] = location.hash.slice(1).split('/');
+  const [z, operation] = rest.split('@');
+  let volume = name;
+  try { volume = decodeURIComponent(name); } catch { /* as it is */ }
+  return {volume, z: /^-?\d+$/.test(z) ? Number(z) : null, asOf: /^\d+$/.test(operation) ? Number(operation) : null};
 }
 
-function tile(layer, level, y, x) {
-  const path = api(view.volume, `/sections/${view.z}/tiles/${layer}/${level}/${y}/${x}`);
-  if (!raw.has(path)) {
-    const promise = ask(path, 'bytes').catch((error) => { raw.delete(path); throw error; });
-    promise.catch(() => {});
-    keep(raw, path, promise, 1500);
-  }
-  return raw.get(path);
-}
-
-const levelSize = (level) => [Math.ceil(section.height / 2 ** level), Math.ceil(section.width / 2 ** level)];
-
-/** The picture of a tile, or null while its parts are on their way. */
-function picture(level, y, x) {
-  const layer = get('layer').value;
-  const opacity = get('opacity').value / 100;
-  const key = [view.volume, view.z, section.revision, view.asOf, level, y, x, layer, opacity, view.chosen, table?.key].join('/');
-  const known = drawn.get(key);
-  if (known) { keep(drawn, key, known, 600); return known === 'coming' ? null : known; }
-  keep(drawn, key, 'coming', 600);
-  const names = {affinity: ['affinity-y', 'affinity-x'], 'affinity-z': ['affinity-z']}[layer] ?? [];
-  const needsLabels = layer === 'segments' || layer === 'outlines';
-  Promise.all([
-    tile('image', level, y, x),
-    needsLabels && table ? tile('labels', level, y, x) : null,
-    ...names.map((name) => tile(name, level, y, x)),
-  ]).then(([image, labels, ...affinities]) => {
-    const [height, width] = levelSize(level);
-    const made = paint(
-      Math.min(side, height - y * side), Math.min(side, width - x * side), new Uint8Array(image),
-      labels && new Uint32Array(labels), affinities.map((one) => new Uint8Array(one)), layer, opacity);
-    keep(drawn, key, made, 600);
-    requestDraw();
-  }).catch((error) => { drawn.delete(key); get('message').textContent = error.message; });
-  return null;
-}
-
-function paint(height, width, image, labels, affinities, layer, opacity) {
-  const made = new OffscreenCanvas(width, height);
-  const pixels = new ImageData(width, height);
-  const out = pixels.data;
-  for (let i = 0; i < width * height; i += 1) {
-    let [red, green, blue] = [image[i], image[i], image[i]];
-    if (labels) {
-      const label = labels[i];
-      const isBorder = label !== (i % width ? labels[i - 1] : label) && segment(label) !== segment(labels[i - 1])
-        || i >= width && label !== labels[i - width] && segment(label) !== segment(labels[i - width]);
-      const own = segment(label);
-      let share = layer === 'outlines' ? (isBorder ? 1 : 0) : isBorder ? Math.min(1, opacity + .3) : opacity;
-      if (own === 0n) share = 0;
-      if (view.chosen !== null && own === view.chosen) share = Math.max(share, .7);
-      if (share > 0) {
-        red += (table.colours[4 * label] - red) * share;
-        green += (table.colours[4 * label + 1] - green) * share;
-        blue += (table.colours[4 * label + 2] - blue) * share;
-      }
-    } else if (affinities.length) {
-      const low = Math.min(...affinities.map((one) => one[i]));
-      const share = (255 - low) / 255 * Math.min(1, opacity * 2);
-      [red, green, blue] = [red + (255 - red) * share, green * (1 - share), blue * (1 - share)];
-    }
-    out[4 * i] = red; out[4 * i + 1] = green; out[4 * i + 2] = blue; out[4 * i + 3] = 255;
-  }
-  made.getContext('2d').putImageData(pixels, 0, 0);
-  return made;
-}
-
-const segment = (label) => table && label < table.segments.length ? table.segments[label] : 0n;
-
-let isWaiting = false;
-function requestDraw() {
-  if (isWaiting) return;
-  isWaiting = true;
-  requestAnimationFrame(() => { isWaiting = false; draw(); });
-}
-
-function draw() {
-  const ratio = devicePixelRatio || 1;
-  const [wide, high] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
-  if (canvas.width !== wide || canvas.height !== high) { canvas.width = wide; canvas.height = high; }
-  context.fillStyle = '#101214';
-  context.fillRect(0, 0, wide, high);
-  if (!section?.height || !view.centre) return;
-  const scale = view.scale * ratio;
-  const level = Math.max(0, Math.min(section.levels - 1, Math.floor(Math.log2(1 / scale) + .25)));
-  context.imageSmoothingEnabled = scale < 3;
-  // Coarser tiles first: they are there at once and stand in for what is on its way.
-  for (const shown of level < section.levels - 1 ? [section.levels - 1, level] : [level]) {
-    const [height, width] = levelSize(shown);
-    const size = side * 2 ** shown * scale;
-    const [left, top] = [wide / 2 - view.centre[1] * scale, high / 2 - view.centre[0] * scale];
-    for (let y = Math.max(0, Math.floor(-top / size)); y * side < height && top + y * size < high; y += 1) {
-      for (let x = Math.max(0, Math.floor(-left / size)); x * side < width && left + x * size < wide; x += 1) {
-        const made = picture(shown, y, x);
-        if (made) context.drawImage(made, left + x * size, top + y * size, made.width * 2 ** shown * scale + .5, made.height * 2 ** shown * scale + .5);
-      }
-    }
-  }
-}
+// Sections
 
 async function showSection() {
   const mine = asked += 1;
-  history.replaceState(null, '', `#${encodeURIComponent(view.volume)}/${view.z}`);
+  history.replaceState(null, '', address());
   get('z').value = get('z-range').value = view.z;
   try {
-    const found = await ask(api(view.volume, `/sections/${view.z}`));
-    const query = view.asOf === null ? '' : `?as_of=${view.asOf}`;
-    const bytes = found.height ? await ask(api(view.volume, `/sections/${view.z}/segments${query}`), 'bytes').catch(() => null) : null;
+    const {section, table} = await load(view.volume, view.z, view.asOf);
     if (mine !== asked) return;
-    section = found;
-    if (bytes && bytes.byteLength) {
-      const count = bytes.byteLength / 12;
-      table = {key: `${view.z}@${view.asOf}#${Date.now()}`, segments: new BigUint64Array(bytes, 0, count), colours: new Uint8Array(bytes, 8 * count)};
-    } else {
-      table = null;
-    }
-    if (!view.centre && section.height) {
-      view.centre = [section.height / 2, section.width / 2];
-      view.scale = Math.min(canvas.clientWidth / section.width, canvas.clientHeight / section.height) || 1;
-    }
-    get('message').textContent = `z ${section.z}, ${section.state}` + (section.revision > 1 ? `, revision ${section.revision}` : '')
-      + (section.note ? `: ${section.note}` : '') + (view.chosen === null ? '. Click on a segment.' : '');
+    view.shown = {section, table, asOf: view.asOf};
+    if (!view.centre && section.height) fit();
+    const parts = [`z ${section.z}: ${section.state.replace('_', ' ')}`];
+    if (section.revision > 1) parts.push(`revision ${section.revision}`);
+    if (section.levels && section.segmentation === undefined) parts.push(view.asOf === null ? 'no segments yet' : 'no segments at that moment');
+    say(parts.join(', ') + (section.note ? `. ${section.note}` : ''));
+    for (const option of get('layer').options) if (option.value in layers) option.disabled = !section.products;
+    prefetch();
   } catch (error) {
     if (mine !== asked) return;
-    section = null;
-    get('message').textContent = error.message;
+    view.shown = null;
+    say(error.message);
   }
   requestDraw();
 }
 
-/** The segment under a point of the screen. */
-async function segmentAt(event) {
-  if (!section?.height || !table) return 0n;
-  const box = canvas.getBoundingClientRect();
-  const x = Math.floor((event.clientX - box.left - box.width / 2) / view.scale + view.centre[1]);
-  const y = Math.floor((event.clientY - box.top - box.height / 2) / view.scale + view.centre[0]);
-  if (x < 0 || y < 0 || x >= section.width || y >= section.height) return 0n;
-  const [tileY, tileX] = [Math.floor(y / side), Math.floor(x / side)];
-  const labels = new Uint32Array(await tile('labels', 0, tileY, tileX));
-  return segment(labels[(y - tileY * side) * Math.min(side, section.width - tileX * side) + x - tileX * side]);
+/** What is shown now may have become something else. */
+function refreshSection() {
+  sections.delete([view.volume, view.z, view.asOf].join('/'));
+  showSection();
 }
 
-async function choose(id) {
-  view.chosen = id === 0n ? null : id;
-  requestDraw();
-  const facts = get('facts');
-  facts.replaceChildren();
-  get('history').replaceChildren();
-  get('history-title').hidden = id === 0n;
-  if (id === 0n) { get('message').textContent = 'No segment there.'; return; }
+let direction = 1;
+/** The next section's segments and pixels, so that going through z does not wait. */
+async function prefetch() {
+  const {volume, z, asOf} = view;
+  const next = z + direction;
+  if (next < volumeNow()?.firstZ || next > volumeNow()?.lastZ) return;
   try {
-    const [found, events] = await Promise.all([
-      ask(api(view.volume, `/segments/${id}`)), ask(api(view.volume, `/segments/${id}/lineage?limit=200`))]);
-    get('message').textContent = '';
-    const name = element('dd');
-    const swatch = element('span', undefined, {class: 'swatch'});
-    swatch.style.background = found.color;
-    name.append(swatch, found.segmentId);
-    facts.append(element('dt', 'segment'), name, element('dt', 'state'), element('dd', found.state));
-    if (found.successorId) { const now = element('dd'); now.append(link(found.successorId)); facts.append(element('dt', 'now part of'), now); }
-    if (found.sizeVoxels !== undefined) {
-      for (const [key, value] of [
-        ['size', `${whole(found.sizeVoxels)} voxels, ${found.volumeUm3.toPrecision(4)} µm³`], ['sections', `z ${found.firstZ} to ${found.lastZ}, ${whole(found.sections)} of them`],
-        ['fragments', whole(found.fragments)], ['centre', found.centroid.map((one) => one.toFixed(1)).join(', ') + ' (z, y, x)'],
-      ]) facts.append(element('dt', key), element('dd', value));
+    const {section, table} = await load(volume, next, asOf);
+    if (!section.levels || !view.shown || view.z !== z) return;
+    const shown = {section, table, asOf};
+    const ratio = devicePixelRatio || 1;
+    const level = levelFor(section, ratio);
+    const wanted = [];
+    eachTile(level, ratio, (y, x) => wanted.push([y, x]));
+    for (const [y, x] of wanted.slice(0, 60)) {
+      tile(volume, shown, 'image', level, y, x).catch(() => {});
+      if (section.segmentation !== undefined) tile(volume, shown, 'labels', level, y, x).catch(() => {});
     }
-    get('history').replaceChildren(...events.map((event) => {
-      const item = element('li', `${event.event}, z ${event.z}`);
-      if (event.otherSegmentId && event.otherSegmentId !== event.segmentId) {
-        item.append(event.segmentId === found.segmentId ? ', with ' : ', into ', link(event.segmentId === found.segmentId ? event.otherSegmentId : event.segmentId));
-      }
-      if (event.score !== undefined) item.append(`, score ${event.score.toFixed(3)}`);
-      item.append(`, ${event.at.slice(0, 19)}`);
-      return item;
-    }));
-  } catch (error) {
-    get('message').textContent = error.message;
-  }
-}
-
-function link(id) {
-  const button = element('button', id, {class: 'link', type: 'button'});
-  button.addEventListener('click', () => choose(BigInt(id)));
-  return button;
+  } catch { /* it is asked for again when it is wanted */ }
 }
 
 function goTo(z) {
-  const volume = volumes.find((one) => one.name === view.volume);
-  view.z = Math.max(volume.firstZ ?? 0, Math.min(z, volume.lastZ ?? 0));
+  const volume = volumeNow();
+  if (!volume) return;
+  const wanted = Math.max(volume.firstZ ?? 0, Math.min(z, volume.lastZ ?? 0));
+  if (wanted !== view.z) direction = wanted > view.z ? 1 : -1;
+  view.z = wanted;
   showSection();
 }
 
-async function setAsOf() {
-  const isOn = get('as-of-on').checked;
-  get('as-of').disabled = !isOn;
-  if (!isOn) { view.asOf = null; get('as-of-text').value = 'now'; return showSection(); }
-  const z = Number(get('as-of').value);
-  get('as-of-text').value = `z ${z}`;
-  try {
-    const found = await ask(api(view.volume, `/sections/${z}`));
-    view.asOf = found.finalAtOperation ?? null;
-    if (view.asOf === null) get('as-of-text').value = `z ${z}: not final, shown as now`;
-  } catch (error) {
-    get('as-of-text').value = error.message;
+function fit() {
+  const {height, width} = view.shown.section;
+  view.centre = [height / 2, width / 2];
+  view.scale = Math.min(canvas.clientWidth / width, canvas.clientHeight / height) || 1;
+}
+
+// Moments
+
+/** Shows the segments as they were after an operation; null: as they are. */
+function setMoment(operation, text) {
+  view.asOf = operation;
+  get('as-of-on').checked = operation !== null;
+  get('as-of').disabled = operation === null;
+  get('as-of-text').value = text;
+}
+
+async function chooseMoment() {
+  if (!get('as-of-on').checked) {
+    setMoment(null, 'now');
+  } else {
+    const z = Number(get('as-of').value);
+    get('as-of').disabled = false;
+    get('as-of-text').value = `z ${z}`;
+    try {
+      const {finalAtOperation} = await ask(api(view.volume, `/sections/${z}`));
+      if (Number(get('as-of').value) !== z || !get('as-of-on').checked) return;
+      if (finalAtOperation === undefined) { get('as-of-text').value = `z ${z} is not final`; return; }
+      setMoment(finalAtOperation, `z ${z} became final`);
+    } catch (error) { get('as-of-text').value = error.message; return; }
   }
   showSection();
+  if (view.chosen !== null) choose(view.chosen);
 }
 
-function chooseVolume(name, z) {
-  const volume = volumes.find((one) => one.name === name) ?? volumes[0];
-  if (!volume) { get('message').textContent = 'No volume yet.'; return; }
-  if (view.volume !== volume.name) Object.assign(view, {volume: volume.name, centre: null, chosen: null});
-  get('volume').value = volume.name;
+// Segments
+
+/** The segment under a point of the screen; 0n for none. */
+async function segmentAt(event) {
+  const {shown} = view;
+  if (!shown?.section.levels || shown.section.segmentation === undefined) return 0n;
+  const {height, width} = shown.section;
+  const box = canvas.getBoundingClientRect();
+  const x = Math.floor((event.clientX - box.left - box.width / 2) / view.scale + view.centre[1]);
+  const y = Math.floor((event.clientY - box.top - box.height / 2) / view.scale + view.centre[0]);
+  if (x < 0 || y < 0 || x >= width || y >= height) return 0n;
+  const [tileY, tileX] = [Math.floor(y / side), Math.floor(x / side)];
+  const labels = await tile(view.volume, shown, 'labels', 0, tileY, tileX);
+  return shown.table.segments[labels[(y - tileY * side) * Math.min(side, width - tileX * side) + x - tileX * side]] ?? 0n;
+}
+
+let chosenLast = 0;
+async function choose(id) {
+  const mine = chosenLast += 1;
+  view.chosen = id === 0n ? null : id;
+  requestDraw();
+  get('segment').hidden = id === 0n;
+  if (id === 0n) { say('No segment there.'); return; }
+  const moment = view.asOf === null ? '' : `&as_of=${view.asOf}`;
+  try {
+    const [facts, events] = await Promise.all([
+      ask(api(view.volume, `/segments/${id}?${moment}`)), ask(api(view.volume, `/segments/${id}/history?limit=200${moment}`))]);
+    if (mine !== chosenLast) return;
+    showFacts(facts);
+    get('history-title').textContent = events.length < 200 ? 'History' : 'History, the last 200 events';
+    get('history').replaceChildren(...events.reverse().map((event) => historyItem(facts.segmentId, event)));
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+function showFacts(facts) {
+  const name = element('dd', undefined, {id: 'segment-id'});
+  const swatch = element('span', undefined, {class: 'swatch'});
+  swatch.style.background = facts.color;
+  name.append(swatch, facts.segmentId);
+  const rows = [['segment', name], ['state', element('dd', facts.state)]];
+  if (facts.successorId) { const now = element('dd'); now.append(link(facts.successorId, () => goNow(facts.successorId))); rows.push(['now part of', now]); }
+  if (facts.sizeVoxels !== undefined) {
+    const [z, y, x] = facts.centroid;
+    const centre = element('dd');
+    centre.append(link(`z ${z.toFixed(0)}, y ${y.toFixed(0)}, x ${x.toFixed(0)}`, () => { view.centre = [y, x]; goTo(Math.round(z)); }));
+    rows.push(
+      ['size', element('dd', `${counted(facts.sizeVoxels, 'voxel')}, ${facts.volumeUm3.toPrecision(3)} µm³`)],
+      ['sections', element('dd', `${facts.sections}, z ${facts.firstZ} to ${facts.lastZ}`)],
+      ['fragments', element('dd', whole(facts.fragments))], ['centre', centre]);
+  }
+  get('facts').replaceChildren(...rows.flatMap(([term, value]) => [element('dt', term), value]));
+}
+
+/** One event, in words. A segment that became part of another is shown as it was before that. */
+function historyItem(id, event) {
+  const item = element('li');
+  const {event: kind, segmentId, otherSegmentId: other, z, operationId} = event;
+  const named = (one) => one === id ? 'it' : link(one, () => goNow(one));
+  const former = (one) => one === id ? 'it' : link(one, () => goBefore(operationId, one, z));
+  if (kind === 'merged') item.append(former(other), ' became part of ', named(segmentId));
+  else if (kind === 'split') item.append('a part of ', named(segmentId), ' became ', named(other));
+  else if (kind === 'revised' && other && other !== segmentId) item.append(former(other), ' went on as ', named(segmentId));
+  else if (kind === 'settled') item.append('the provisional ', former(segmentId), ' turned out to be ', named(other));
+  else item.append(named(segmentId), ` ${{born: 'was born', grown: 'grew', revised: 'was revised', corrected: 'was corrected'}[kind] ?? kind}`);
+  item.append(` at z ${z}`);
+  if (event.score !== undefined) item.append(`, score ${event.score.toFixed(2)}`);
+  item.append(element('small', `${time(event.at)}, operation ${operationId}` + (kind === 'corrected' ? ` by ${event.actor}` : '')));
+  return item;
+}
+
+function goNow(id) {
+  setMoment(null, 'now');
+  showSection();
+  choose(BigInt(id));
+}
+
+function goBefore(operation, id, z) {
+  setMoment(operation - 1, `before operation ${operation}`);
+  goTo(z);
+  choose(BigInt(id));
+}
+
+function link(text, action) {
+  const button = element('button', text, {class: 'link', type: 'button'});
+  button.addEventListener('click', action);
+  return button;
+}
+
+// Volumes
+
+function setRange(volume) {
   for (const id of ['z', 'z-range', 'as-of']) { get(id).min = volume.firstZ ?? 0; get(id).max = volume.lastZ ?? 0; }
+}
+
+function chooseVolume({volume: name, z, asOf}) {
+  const volume = volumes.find((one) => one.name === name) ?? volumes[0];
+  if (!volume) { say('There is no volume yet.'); return; }
+  if (view.volume !== volume.name) Object.assign(view, {volume: volume.name, centre: null, chosen: null, shown: null});
+  get('volume').value = volume.name;
+  setRange(volume);
   get('as-of').value = volume.lastZ ?? 0;
-  goTo(Number.isFinite(z) ? z : Math.floor(((volume.firstZ ?? 0) + (volume.lastZ ?? 0)) / 2));
+  setMoment(asOf, asOf === null ? 'now' : `after operation ${asOf}`);
+  if (volume.firstZ === undefined) { view.z = 0; say(`Volume ${volume.name} has no section yet.`); requestDraw(); return; }
+  goTo(z ?? Math.floor((volume.firstZ + volume.lastZ) / 2));
+}
+
+/** What the daemon has by now. */
+async function follow() {
+  if (document.hidden) return;
+  try {
+    volumes = await ask('/api/v1/volumes');
+    const volume = volumeNow();
+    if (!volume || volume.firstZ === undefined) { chooseVolume(place()); return; }
+    setRange(volume);
+    if (view.asOf === null) showSection();
+  } catch (error) { say(error.message); }
 }
 
 function zoom(factor, event) {
+  if (!view.centre) return;
   const box = canvas.getBoundingClientRect();
   const [dx, dy] = event ? [event.clientX - box.left - box.width / 2, event.clientY - box.top - box.height / 2] : [0, 0];
   const scale = Math.max(.005, Math.min(32, view.scale * factor));
-  if (!view.centre) return;
   view.centre = [view.centre[0] + dy / view.scale - dy / scale, view.centre[1] + dx / view.scale - dx / scale];
   view.scale = scale;
   requestDraw();
@@ -260,7 +255,7 @@ canvas.addEventListener('pointerup', async (event) => {
   const wasDrag = drag?.moved;
   drag = null;
   if (wasDrag) return;
-  try { choose(await segmentAt(event)); } catch (error) { get('message').textContent = error.message; }
+  try { choose(await segmentAt(event)); } catch (error) { say(error.message); }
 });
 canvas.addEventListener('wheel', (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY / 400), event); }, {passive: false});
 canvas.addEventListener('keydown', (event) => {
@@ -269,31 +264,29 @@ canvas.addEventListener('keydown', (event) => {
   if (event.key in moves && view.centre) { view.centre = [view.centre[0] + moves[event.key][0], view.centre[1] + moves[event.key][1]]; requestDraw(); }
   else if (event.key === '+' || event.key === '=') zoom(1.4);
   else if (event.key === '-') zoom(1 / 1.4);
+  else if (event.key === '0' && view.shown?.section.height) { fit(); requestDraw(); }
   else if (event.key === ',') goTo(view.z - 1);
   else if (event.key === '.') goTo(view.z + 1);
-  else return;
+  else if (event.key === 'Enter') {
+    const box = canvas.getBoundingClientRect();
+    segmentAt({clientX: box.left + box.width / 2, clientY: box.top + box.height / 2}).then(choose, (error) => say(error.message));
+  } else return;
   event.preventDefault();
 });
-get('volume').addEventListener('change', () => chooseVolume(get('volume').value));
+get('volume').addEventListener('change', () => chooseVolume({volume: get('volume').value, z: null, asOf: null}));
 get('z').addEventListener('change', () => goTo(Number(get('z').value)));
 get('z-range').addEventListener('input', () => goTo(Number(get('z-range').value)));
 for (const id of ['layer', 'opacity']) get(id).addEventListener('input', requestDraw);
-get('as-of-on').addEventListener('change', setAsOf);
-get('as-of').addEventListener('change', setAsOf);
+get('as-of-on').addEventListener('change', chooseMoment);
+get('as-of').addEventListener('change', chooseMoment);
 addEventListener('resize', requestDraw);
-addEventListener('hashchange', () => { const [name, z] = place(); if (name !== view.volume || z !== view.z) chooseVolume(name, z); });
-
-function place() {
-  const [name, z] = location.hash.slice(1).split('/').map(decodeURIComponent);
-  return [name, z === undefined || z === '' ? NaN : Number(z)];
-}
+addEventListener('hashchange', () => { if (location.hash !== address()) chooseVolume(place()); });
 
 (async () => {
   try {
     volumes = await ask('/api/v1/volumes');
     get('volume').replaceChildren(...volumes.map((one) => element('option', one.name, {value: one.name})));
-    chooseVolume(...place());
-  } catch (error) {
-    get('message').textContent = error.message;
-  }
+    chooseVolume(place());
+  } catch (error) { say(error.message); }
+  setInterval(follow, 4000);
 })();

@@ -1,0 +1,108 @@
+#include <stdlib.h>
+
+#include "post_filters.h"
+#include "post_kernels.h"
+
+#pragma STDC FP_CONTRACT OFF
+
+enum { BINS = 256 };
+
+// Maps 256 intensities to 0...1 by the clipped cumulative histogram of one tile.
+static void claheMap(const float *image, size_t width, size_t rows, size_t columns, float clip, float *map) {
+  uint64_t histogram[BINS] = {0}, excess = 0, pixels = (uint64_t)rows * columns;
+  // Four counts in turn: neighbours are often alike, and a count waits for the one before.
+  uint32_t parts[4][BINS] = {{0}};
+  for (size_t y = 0; y < rows; y++)
+    for (size_t x = 0; x < columns; x++) parts[x & 3][(int)(image[y * width + x] * 255.0f + 0.5f)]++;
+  for (int i = 0; i < BINS; i++) histogram[i] = (uint64_t)parts[0][i] + parts[1][i] + parts[2][i] + parts[3][i];
+  uint64_t limit = (uint64_t)((double)clip * (double)pixels / BINS);
+  if (limit < 1) limit = 1;
+  for (int i = 0; i < BINS; i++)
+    if (histogram[i] > limit) {
+      excess += histogram[i] - limit;
+      histogram[i] = limit;
+    }
+  uint64_t each = excess / BINS, rest = excess % BINS, below = 0;
+  for (uint64_t i = 0; i < BINS; i++) {
+    // The remainder is spread evenly: bin i takes one where i * rest / BINS steps.
+    uint64_t extra = (i + 1) * rest / BINS - i * rest / BINS;
+    uint64_t count = histogram[i] + each + extra;
+    // The middle of the bin's own mass: a constant tile maps to itself under full clipping.
+    map[i] = (float)(((double)below + 0.5 * (double)count) / (double)pixels);
+    below += count;
+  }
+}
+
+// Where the pixels of a row or column lie between the centres of tiles: the nearer ones' maps, and the share of the second. Beyond the first
+// and last centre the nearest map holds.
+static float between(size_t place, size_t tile, size_t tiles, size_t *first, size_t *second) {
+  double f = ((double)(place % tile) + 0.5) / (double)tile - 0.5;
+  ptrdiff_t t = (ptrdiff_t)(place / tile) - (f < 0);
+  *first = clampIndex(t, tiles);
+  *second = clampIndex(t + 1, tiles);
+  return (float)(f < 0 ? f + 1 : f);
+}
+
+CLONES static void blend(
+    const float *restrict upper, const float *restrict lower, float weight, float *restrict out, size_t n) {
+  for (size_t i = 0; i < n; i++) out[i] = upper[i] * (1 - weight) + lower[i] * weight;
+}
+
+CLONES static void clampRow(float *row, size_t n) {
+  for (size_t i = 0; i < n; i++) row[i] = row[i] < 0 ? 0 : row[i] > 1 ? 1 : row[i];
+}
+
+// `maps` are a row's, blended: map t at t * STEP. A last entry repeats, for the neighbour of the last bin.
+CLONES static void claheRow(
+    const float *restrict row, const float *restrict maps, const uint32_t *restrict first, const uint32_t *restrict second,
+    const float *restrict weight, float *restrict out, size_t n) {
+  for (size_t x = 0; x < n; x++) {
+    float v = row[x] * 255.0f;
+    int bin = (int)v;
+    float f = v - (float)bin;
+    const float *one = maps + first[x] + bin, *two = maps + second[x] + bin;
+    float left = one[0] * (1 - f) + one[1] * f, right = two[0] * (1 - f) + two[1] * f;
+    out[x] = left * (1 - weight[x]) + right * weight[x];
+  }
+}
+
+int post_clahe(const float *src, float *dst, size_t height, size_t width, size_t tile, float clip) {
+  if (height == 0 || width == 0) return 0;
+  size_t tilesY = (height + tile - 1) / tile, tilesX = (width + tile - 1) / tile, step = BINS + 1;
+  float *image = padded(src, height, width, 0);
+  float *maps = malloc(sizeof(float) * step * (tilesY + 1) * tilesX);
+  float *weight = malloc(sizeof(float) * width);
+  uint32_t *places = malloc(sizeof(uint32_t) * 2 * width);
+  int status = image && maps && weight && places ? 0 : -1;
+  if (status == 0) {
+    clampRow(image, height * width);
+    for (size_t ty = 0; ty < tilesY; ty++)
+      for (size_t tx = 0; tx < tilesX; tx++) {
+        // A last tile that is cut short is moved back over the image to be whole again.
+        size_t rows = tile < height ? tile : height, columns = tile < width ? tile : width;
+        size_t y = ty * tile + rows > height ? height - rows : ty * tile;
+        size_t x = tx * tile + columns > width ? width - columns : tx * tile;
+        float *map = maps + (ty * tilesX + tx) * step;
+        claheMap(image + y * width + x, width, rows, columns, clip, map);
+        map[BINS] = map[BINS - 1];
+      }
+    float *blended = maps + step * tilesY * tilesX;
+    for (size_t x = 0; x < width; x++) {
+      size_t s0, s1;
+      weight[x] = between(x, tile, tilesX, &s0, &s1);
+      places[x] = (uint32_t)(s0 * step);
+      places[width + x] = (uint32_t)(s1 * step);
+    }
+    for (size_t y = 0; y < height; y++) {
+      size_t t0, t1;
+      float wy = between(y, tile, tilesY, &t0, &t1);
+      blend(maps + t0 * tilesX * step, maps + t1 * tilesX * step, wy, blended, step * tilesX);
+      claheRow(image + y * width, blended, places, places + width, weight, dst + y * width, width);
+    }
+  }
+  free(image);
+  free(maps);
+  free(weight);
+  free(places);
+  return status;
+}

@@ -1,0 +1,39 @@
+// What the filters share.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+// A tile must equal the whole, and one machine another: no fused multiply-adds in some clones only.
+#pragma STDC FP_CONTRACT OFF
+
+#if defined(__x86_64__)
+#define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define CLONES
+#endif
+
+static inline size_t clampIndex(ptrdiff_t i, size_t n) {
+  return i < 0 ? 0 : (size_t)i >= n ? n - 1 : (size_t)i;
+}
+
+CLONES static void finiteRow(const float *from, float *to, size_t n) {
+  for (size_t i = 0; i < n; i++) to[i] = from[i] - from[i] == 0 ? from[i] : 0;
+}
+
+// (H + 2 pad, W + 2 pad) <- (H, W), edges repeated, what is not finite set to 0.
+static inline float *padded(const float *src, size_t height, size_t width, size_t pad) {
+  size_t w = width + 2 * pad, h = height + 2 * pad;
+  float *out = malloc(sizeof(float) * w * h);
+  if (!out) return NULL;
+  for (size_t y = 0; y < h; y++) {
+    float *to = out + y * w;
+    finiteRow(src + clampIndex((ptrdiff_t)y - (ptrdiff_t)pad, height) * width, to + pad, width);
+    for (size_t x = 0; x < pad; x++) {
+      to[x] = to[pad];
+      to[pad + width + x] = to[pad + width - 1];
+    }
+  }
+  return out;
+}

@@ -1,0 +1,196 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "post_filters.h"
+#include "post_kernels.h"
+
+#pragma STDC FP_CONTRACT OFF
+
+enum { LANES = 64, MEDIAN_MAX = 5 };
+
+// Forgetful selection: of n values the least and the largest of the first n/2 + 2 cannot be the median; drop both,
+// take the next value in, and so on until three are left. 64 neighbouring pixels at a time.
+CLONES static void medianBlock(const float *image, size_t stride, int radius, float *out, size_t lanes) {
+  float v[(2 * MEDIAN_MAX + 1) * (2 * MEDIAN_MAX + 1) / 2 + 2][LANES];
+  int side = 2 * radius + 1, n = side * side, m = n / 2 + 2;
+  for (int i = 0; i < m; i++) {
+    memset(v[i], 0, sizeof v[i]);
+    memcpy(v[i], image + (size_t)(i / side) * stride + (size_t)(i % side), lanes * sizeof(float));
+  }
+  for (int next = m;; next++) {
+    for (int i = 1; i < m; i++)
+      for (int l = 0; l < LANES; l++) {
+        float p = v[0][l], q = v[i][l];
+        v[0][l] = p < q ? p : q;
+        v[i][l] = p < q ? q : p;
+      }
+    for (int i = 1; i < m - 1; i++)
+      for (int l = 0; l < LANES; l++) {
+        float p = v[i][l], q = v[m - 1][l];
+        v[i][l] = p < q ? p : q;
+        v[m - 1][l] = p < q ? q : p;
+      }
+    if (next == n) break;
+    memcpy(v[0], image + (size_t)(next / side) * stride + (size_t)(next % side), lanes * sizeof(float));
+    m--;
+  }
+  memcpy(out, v[1], lanes * sizeof(float));
+}
+
+// Windows of 3 and 5: whole numbers in the order of the floats, as their comparison is one instruction.
+
+// What is not finite is 0.
+CLONES static void toKeys(const float *restrict from, int32_t *restrict to, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    union { float f; int32_t i; } bits = {.f = from[i] - from[i] == 0 ? from[i] : 0};
+    to[i] = bits.i ^ ((bits.i >> 31) & 0x7FFFFFFF);
+  }
+}
+
+static inline __attribute__((always_inline)) float fromKey(int32_t key) {
+  union { float f; int32_t i; } bits = {.i = key ^ ((key >> 31) & 0x7FFFFFFF)};
+  return bits.f;
+}
+
+#define LEAST(p, q) ((p) < (q) ? (p) : (q))
+#define MOST(p, q) ((p) < (q) ? (q) : (p))
+#define SORT(p, q)                  \
+  do {                              \
+    int32_t least_ = LEAST(p, q);   \
+    q = MOST(p, q);                 \
+    p = least_;                     \
+  } while (0)
+#define SORT3(a, b, c) \
+  do {                 \
+    SORT(a, b);        \
+    SORT(b, c);        \
+    SORT(a, b);        \
+  } while (0)
+#define SORT5(a, b, c, d, e) \
+  do {                       \
+    SORT(a, b);              \
+    SORT(d, e);              \
+    SORT(c, e);              \
+    SORT(c, d);              \
+    SORT(b, e);              \
+    SORT(a, d);              \
+    SORT(a, c);              \
+    SORT(b, d);              \
+    SORT(b, c);              \
+  } while (0)
+
+// Of nine: the median of the largest of the columns' least, the middle of their middles and the least of their largest.
+CLONES static void medianRow3(
+    const int32_t *restrict r0, const int32_t *restrict r1, const int32_t *restrict r2, float *restrict out, size_t n) {
+#pragma clang loop interleave_count(1) vectorize_width(16)
+  for (size_t i = 0; i < n; i++) {
+    int32_t a0 = r0[i], a1 = r1[i], a2 = r2[i];
+    int32_t b0 = r0[i + 1], b1 = r1[i + 1], b2 = r2[i + 1];
+    int32_t c0 = r0[i + 2], c1 = r1[i + 2], c2 = r2[i + 2];
+    SORT3(a0, a1, a2);
+    SORT3(b0, b1, b2);
+    SORT3(c0, c1, c2);
+    int32_t low = MOST(MOST(a0, b0), c0), high = LEAST(LEAST(a2, b2), c2);
+    int32_t mid = MOST(LEAST(a1, b1), LEAST(MOST(a1, b1), c1));
+    SORT(low, mid);
+    out[i] = fromKey(MOST(low, LEAST(mid, high)));
+  }
+}
+
+// Columns are sorted once for all windows they are part of.
+CLONES static void sortColumns5(
+    const int32_t *restrict r0, const int32_t *restrict r1, const int32_t *restrict r2, const int32_t *restrict r3,
+    const int32_t *restrict r4, int32_t *restrict s0, int32_t *restrict s1, int32_t *restrict s2, int32_t *restrict s3,
+    int32_t *restrict s4, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    int32_t a = r0[i], b = r1[i], c = r2[i], d = r3[i], e = r4[i];
+    SORT5(a, b, c, d, e);
+    s0[i] = a;
+    s1[i] = b;
+    s2[i] = c;
+    s3[i] = d;
+    s4[i] = e;
+  }
+}
+
+// Of 25 numbers in sorted columns, whose rows are then sorted too, 13 can be the median: the others have 13 or more on one side.
+CLONES static void medianRow5(
+    const int32_t *restrict r0, const int32_t *restrict r1, const int32_t *restrict r2, const int32_t *restrict r3,
+    const int32_t *restrict r4, float *restrict out, size_t n) {
+#define ROW(r) int32_t a = r[i], b = r[i + 1], c = r[i + 2], d = r[i + 3], e = r[i + 4]; SORT5(a, b, c, d, e)
+  // One vector at a time: two do not fit the registers.
+#pragma clang loop interleave_count(1) vectorize_width(16)
+  for (size_t i = 0; i < n; i++) {
+    int32_t v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12;
+    { ROW(r0); v0 = d; v1 = e; }
+    { ROW(r1); v2 = c; v3 = d; v4 = e; }
+    { ROW(r2); v5 = b; v6 = c; v7 = d; }
+    { ROW(r3); v8 = a; v9 = b; v10 = c; }
+    { ROW(r4); v11 = a; v12 = b; }
+    // Forgetful selection: of the first 8 of 13 the least and the largest are not the median, and so on.
+    SORT(v0, v1); SORT(v0, v2); SORT(v0, v3); SORT(v0, v4); SORT(v0, v5); SORT(v0, v6); SORT(v0, v7);
+    SORT(v1, v7); SORT(v2, v7); SORT(v3, v7); SORT(v4, v7); SORT(v5, v7); SORT(v6, v7);
+    SORT(v8, v1); SORT(v8, v2); SORT(v8, v3); SORT(v8, v4); SORT(v8, v5); SORT(v8, v6);
+    SORT(v1, v6); SORT(v2, v6); SORT(v3, v6); SORT(v4, v6); SORT(v5, v6);
+    SORT(v9, v1); SORT(v9, v2); SORT(v9, v3); SORT(v9, v4); SORT(v9, v5);
+    SORT(v1, v5); SORT(v2, v5); SORT(v3, v5); SORT(v4, v5);
+    SORT(v10, v1); SORT(v10, v2); SORT(v10, v3); SORT(v10, v4);
+    SORT(v1, v4); SORT(v2, v4); SORT(v3, v4);
+    SORT(v11, v1); SORT(v11, v2); SORT(v11, v3);
+    SORT(v1, v3); SORT(v2, v3);
+    SORT(v12, v1); SORT(v12, v2);
+    SORT(v1, v2);
+    out[i] = fromKey(v1);
+  }
+#undef ROW
+}
+
+// Keys of a row of the padded image.
+static void keyRow(const float *src, size_t height, size_t width, ptrdiff_t y, size_t radius, int32_t *to) {
+  toKeys(src + clampIndex(y, height) * width, to + radius, width);
+  for (size_t x = 0; x < radius; x++) {
+    to[x] = to[radius];
+    to[radius + width + x] = to[radius + width - 1];
+  }
+}
+
+static int smallMedian(const float *src, float *dst, size_t height, size_t width, size_t radius) {
+  // Rows do not begin alike modulo 4096 bytes: the processor would take a write to one for a write to another.
+  size_t side = 2 * radius + 1, columns = width + 2 * radius, stride = (columns + 1023) / 1024 * 1024 + 112;
+  int32_t *rows = malloc(sizeof(int32_t) * 2 * side * stride);
+  if (!rows) return -1;
+  int32_t *row[5], *sorted[5];
+  for (size_t i = 0; i < side; i++) {
+    row[i] = rows + i * stride;
+    sorted[i] = row[i] + side * stride;
+  }
+  for (size_t i = 0; i + 1 < side; i++) keyRow(src, height, width, (ptrdiff_t)i - (ptrdiff_t)radius, radius, row[i]);
+  for (size_t y = 0; y < height; y++) {
+    // The newest row takes the place of the oldest: columns are sorted, so the order of rows does not matter.
+    keyRow(src, height, width, (ptrdiff_t)(y + radius), radius, row[(y + side - 1) % side]);
+    if (radius == 1) {
+      medianRow3(row[0], row[1], row[2], dst + y * width, width);
+    } else {
+      sortColumns5(
+          row[0], row[1], row[2], row[3], row[4], sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], columns);
+      medianRow5(sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], dst + y * width, width);
+    }
+  }
+  free(rows);
+  return 0;
+}
+
+int post_median(const float *src, float *dst, size_t height, size_t width, int radius) {
+  if (height == 0 || width == 0) return 0;
+  if (radius <= 2) return smallMedian(src, dst, height, width, (size_t)radius);
+  size_t stride = width + 2 * (size_t)radius;
+  float *image = padded(src, height, width, (size_t)radius);
+  if (!image) return -1;
+  for (size_t y = 0; y < height; y++)
+    for (size_t x = 0; x < width; x += LANES) {
+      size_t lanes = width - x < LANES ? width - x : LANES;
+      medianBlock(image + y * stride + x, stride, radius, dst + y * width + x, lanes);
+    }
+  free(image);
+  return 0;
+}
