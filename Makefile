@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth bench-web test-web lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak test-stages bench-stages bench-denoise
+.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-review bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth bench-db bench-web test-web lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak test-stages bench-stages bench-denoise
 
 all: build
 
@@ -29,6 +29,7 @@ test: dependencies lint layers
 	swift test --skip-build
 	tools/faults/full_disks.py .build/debug
 	tools/fuzz.sh 4
+	@Benchmarks/db/run.sh .build/debug small
 
 # Every parser of image files under libFuzzer, SECONDS each; with DATA=, real files are seeds too.
 fuzz: SECONDS ?= 600
@@ -67,8 +68,9 @@ bench-web: build
 bench-stages bench-denoise: bench-%: build
 	@Benchmarks/stages/run.sh "$(BIN)" "$(DATA)" $*
 
-# Quality of segments on real sections: scores, scorings beside waterz, faults of a scan (Benchmarks/quality/run.sh).
-bench-scores bench-agglomeration bench-faults: bench-%: build
+# Quality of segments on real sections: scores, scorings beside waterz, faults of a scan, what a proofreader gains by the review
+# queue (Benchmarks/quality/run.sh).
+bench-scores bench-agglomeration bench-faults bench-review: bench-%: build
 	@Benchmarks/quality/run.sh "$(BIN)" "$(DATA)" $*
 
 # Speed of the network: each kernel against the machine's peak; the whole beside other runtimes (Benchmarks/speed/run.sh).
@@ -83,6 +85,11 @@ bench-memory: build
 # (Benchmarks/way/run.sh). SECTIONS=n and SIZE=n for shorter runs.
 bench-pipeline bench-post bench-growth: bench-%: build
 	@SECTIONS="$(SECTIONS)" SIZE="$(SIZE)" Benchmarks/way/run.sh "$(BIN)" "$(DATA)" $*
+
+# The database at size: 2000 made-up sections of 10 000 fragments, 2 million operations of people (Benchmarks/db/run.sh). Takes
+# half an hour or more and 30 GB below .bench; SCALE=0.05 makes less of it.
+bench-db: build
+	@Benchmarks/db/run.sh "$(BIN)" "$(SCALE)"
 
 fmt:
 	swift format --in-place --recursive Package.swift Sources Tests Benchmarks

@@ -90,6 +90,10 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Benchmarks/speed/fgnet-bench", swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "fgnet-bench-db",
+      dependencies: ["Domain", "DB", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      path: "Benchmarks/db/fgnet-bench-db", resources: [.embedInCode("Statements")], swiftSettings: swiftSettings),
 
     tests("DomainTests", ["Domain"]),
     tests("FGNetKernelTests", ["FGNetKernel", "CKernels", "CHDF5"], resources: [.copy("Golden")]),

@@ -7,4 +7,5 @@ if [ ! -x "$venv/bin/python" ]; then
   python3 -m venv "$venv" >&2
   "$venv/bin/pip" install --quiet waterz numpy scipy h5py tifffile imagecodecs >&2
 fi
+"$venv/bin/python" -c 'import psycopg' 2>/dev/null || "$venv/bin/pip" install --quiet 'psycopg[binary]' >&2
 echo "$venv/bin/python"

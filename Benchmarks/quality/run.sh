@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# How good are the segments of real sections: scores, scorings beside waterz, and what faults of a scan cost.
-# Usage: run.sh BIN DATA scores|agglomeration|faults   (DATA: see tools/test-data.sh)
+# How good are the segments of real sections: scores, scorings beside waterz, what faults of a scan cost, and how fast a
+# proofreader mends them.
+# Usage: run.sh BIN DATA scores|agglomeration|faults|review   (DATA: see tools/test-data.sh)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bin=$(realpath "$1") data=$(realpath "$2") what=$3
@@ -44,6 +45,21 @@ case $what in
       prepare ac4 80 100 fgnet-nano.h5 '[30, 6, 6]' "$fault"
       echo "$fault: $(evaluate "$here/ac4-$fault" | head -2 | tr '\n' ' ')"
     done
+    ;;
+  review)
+    need "$data/ac4/image.tif" "$data/ac4/labels.tif"
+    prepare ac4 80 100 fgnet-nano.h5 '[30, 6, 6]' clean
+    rm -f "$here/review.svg"
+    # psql knows the private database's place, and the server runs as long as psql does.
+    export review="'$python' Benchmarks/quality/review.py '$here/ac4-clean/state/sections/bench' '$here/ac4-clean/labels.tif' bench '$here/review.svg'"
+    fgnetd sql --config "$here/ac4-clean/fgnetd.yaml" -- --quiet -f - <<'SQL'
+\setenv PGHOST :HOST
+\setenv PGPORT :PORT
+\setenv PGUSER :USER
+\setenv PGDATABASE :DBNAME
+\! eval "$review"
+SQL
+    [ -s "$here/review.svg" ] || { echo "the review queue was not measured; see above" >&2; exit 1; }
     ;;
   *) echo "there is no benchmark $what" >&2; exit 64 ;;
 esac

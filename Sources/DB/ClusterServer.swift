@@ -78,7 +78,7 @@ struct ClusterServer: Sendable {
       "listen_addresses": "", "port": "5432", "unix_socket_directories": "\"\(layout.socket)\"",
       "unix_socket_permissions": "0700", "logging_collector": "off", "log_destination": "stderr",
       "log_line_prefix": "%m [%p] ", "log_min_messages": "warning", "log_min_error_statement": "panic",
-      "log_parameter_max_length": "0", "max_connections": "32", "shared_buffers": "64MB", "cluster_name": "fgnet",
+      "log_parameter_max_length": "0", "max_connections": "32", "shared_buffers": "256MB", "cluster_name": "fgnet",
       // Compiling a query takes longer than any of those that are asked here.
       "jit": "off",
     ]

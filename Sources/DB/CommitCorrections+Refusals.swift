@@ -46,14 +46,48 @@ extension CommitCorrections {
     input.edges = input.edges.enumerated().filter { !out.contains($0.offset) }.map(\.element)
   }
 
+  /// The corrections that the edges may run against.
   private func obstacles(_ input: SegmentDiff.Input) throws(DatabaseError) -> [Obstacle] {
+    if input.surviving.isEmpty && input.removed.isEmpty {
+      let meetings = Meetings(input)
+      if meetings.segments.isEmpty { return [] }
+      if meetings.pairs <= Meetings.fewPairs { return try obstacles(among: meetings) }
+    }
     let involved = Set((input.surviving + input.removed + input.contracted).map(\.segment))
-    let rows = try record.connection.execute(
-      """
-      select correction_id, origin_operation_id, fragment_a, fragment_b, segment_a, segment_b from correction
-      where volume_id = $1 and until_operation_id is null and decision in ('separate', 'lock')
-        and (segment_a = any($2::bigint[]) or segment_b = any($2::bigint[])) order by correction_id
-      """, [.int(volume), .ints(involved.sorted().map(\.signed))])
+    return try read(
+      record.connection.execute(
+        """
+        select correction_id, origin_operation_id, fragment_a, fragment_b, segment_a, segment_b from correction
+        where volume_id = $1 and until_operation_id is null and decision in ('separate', 'lock')
+          and (segment_a = any($2::bigint[]) or segment_b = any($2::bigint[])) order by correction_id
+        """, [.int(volume), .ints(involved.sorted().map(\.signed))]))
+  }
+
+  /// A segment that was kept apart from thousands of others costs nothing, unless one of them meets it here.
+  private func obstacles(among meetings: Meetings) throws(DatabaseError) -> [Obstacle] {
+    try read(
+      record.connection.execute(
+        """
+        with here as materialized (select * from unnest($2::bigint[], $3::bigint[]) h (id, component))
+        select c.correction_id, c.origin_operation_id, c.fragment_a, c.fragment_b, c.segment_a, c.segment_b
+        from here a
+        join here b on b.component = a.component and b.id <> a.id
+        cross join lateral (
+          select * from correction c where c.volume_id = $1 and c.segment_a = a.id and c.segment_b = b.id
+            and c.decision = 'separate' and c.until_operation_id is null offset 0
+        ) c
+        union all
+        select c.correction_id, c.origin_operation_id, c.fragment_a, c.fragment_b, c.segment_a, c.segment_b
+        from here a
+        cross join lateral (
+          select * from correction c where c.volume_id = $1 and c.segment_a = a.id and c.decision = 'lock'
+            and c.until_operation_id is null offset 0
+        ) c
+        order by correction_id
+        """, [.int(volume), .ints(meetings.segments.map(\.signed)), .ints(meetings.components.map { Int64($0) })]))
+  }
+
+  private func read(_ rows: QueryResult) throws(DatabaseError) -> [Obstacle] {
     var obstacles: [Obstacle] = []
     for row in 0..<rows.count {
       let a = SegmentID(signed: try rows.int(row, 4))
@@ -112,79 +146,5 @@ extension CommitCorrections {
           .double(Double(edge.score)),
         ])
     }
-  }
-}
-
-/// Disjoint sets of fragments that grow only as far as the corrections allow.
-struct ConstrainedForest {
-  private var sets: UnionFind
-  private var indexOfNode: [UInt64: Int] = [:]
-  /// Node of a fragment whose segment is contracted.
-  private var contracted: [FragmentID: UInt64] = [:]
-  /// Ends of separations in each set, by representative: twice the obstacle's place, plus 1 for the second end.
-  private var ends: [Int: Set<Int>] = [:]
-  /// Segments of before in each set, by representative; kept only if one is locked.
-  private var formers: [Int: Set<SegmentID>] = [:]
-  private var lockOf: [SegmentID: Int] = [:]
-
-  init(_ input: SegmentDiff.Input, _ obstacles: [CommitCorrections.Obstacle]) {
-    for member in input.contracted { contracted[member.fragment] = member.segment.rawValue }
-    let own = input.surviving.map(\.fragment) + input.added
-    let nodes = own.map(\.rawValue) + input.contracted.map(\.segment.rawValue)
-    for id in nodes where indexOfNode[id] == nil { indexOfNode[id] = indexOfNode.count }
-    sets = UnionFind(count: indexOfNode.count)
-    let ownIDs = Set(own)
-    for (place, obstacle) in obstacles.enumerated() {
-      guard let other = obstacle.other else {
-        if lockOf[obstacle.segments.a] == nil { lockOf[obstacle.segments.a] = place }
-        continue
-      }
-      for (side, end) in [(obstacle.fragment, obstacle.segments.a), (other, obstacle.segments.b)].enumerated() {
-        let id = ownIDs.contains(end.0) ? end.0.rawValue : end.1.rawValue
-        if let node = indexOfNode[id] { ends[node, default: []].insert(2 * place + side) }
-      }
-    }
-    if lockOf.isEmpty { return }
-    for member in input.surviving { insert(member.segment, at: member.fragment.rawValue) }
-    for member in input.contracted { insert(member.segment, at: member.segment.rawValue) }
-    // A new fragment that a lock was carried to stands for the locked segment.
-    for obstacle in obstacles where obstacle.other == nil && ownIDs.contains(obstacle.fragment) {
-      insert(obstacle.segments.a, at: obstacle.fragment.rawValue)
-    }
-  }
-
-  private mutating func insert(_ former: SegmentID, at id: UInt64) {
-    if let node = indexOfNode[id] { formers[node, default: []].insert(former) }
-  }
-
-  private func node(_ fragment: FragmentID) -> Int {
-    guard let node = indexOfNode[contracted[fragment] ?? fragment.rawValue] else {
-      preconditionFailure("edge to fragment \(fragment), which was not given")
-    }
-    return node
-  }
-
-  /// Joins the sets of two fragments.
-  /// - Returns: nil, or the place of the obstacle because of which they stay apart.
-  mutating func join(_ a: FragmentID, _ b: FragmentID) -> Int? {
-    let (left, right) = (sets.find(node(a)), sets.find(node(b)))
-    if left == right { return nil }
-    let (leftEnds, rightEnds) = (ends[left] ?? [], ends[right] ?? [])
-    let (few, many) = leftEnds.count < rightEnds.count ? (leftEnds, rightEnds) : (rightEnds, leftEnds)
-    var obstacle = few.filter { many.contains($0 ^ 1) }.map { $0 / 2 }.min()
-    let inside = (formers[left] ?? []).union(formers[right] ?? [])
-    if obstacle == nil, inside.count > 1, !(formers[left] ?? []).isEmpty, !(formers[right] ?? []).isEmpty {
-      obstacle = inside.compactMap { lockOf[$0] }.min()
-    }
-    if let obstacle { return obstacle }
-    sets.union(left, right)
-    let root = sets.find(left)
-    for old in [left, right] where old != root {
-      ends[old] = nil
-      formers[old] = nil
-    }
-    ends[root] = leftEnds.union(rightEnds)
-    if !inside.isEmpty { formers[root] = inside }
-    return nil
   }
 }

@@ -45,18 +45,22 @@ struct CommitCorrections {
 
   /// Reads the pairs that have an end in the sections.
   mutating func loadPairs() throws(DatabaseError) {
-    // Ids order by z, so a section is a range of ids.
+    // Ids order by z, so a section is a range of ids. `offset 0`: a look-up in the index by that range, for either end.
     let lows = commits.map { FragmentID(z: $0.z, signature: 0, label: 1).signed - 1 }
     let rows = try record.connection.execute(
       """
-      with section as (select low, low + (1::bigint << 45) - 1 as high from unnest($2::bigint[]) low)
+      with section as materialized (select low, low + (1::bigint << 45) - 1 as high from unnest($2::bigint[]) low)
       select c.correction_id, c.decision, c.fragment_a, c.fragment_b from section
-      join correction c on c.volume_id = $1 and c.until_operation_id is null and c.fragment_b is not null
-        and c.fragment_a between low and high
+      cross join lateral (
+        select * from correction c where c.volume_id = $1 and c.until_operation_id is null
+          and c.fragment_a between low and high offset 0
+      ) c where c.fragment_b is not null
       union
       select c.correction_id, c.decision, c.fragment_a, c.fragment_b from section
-      join correction c on c.volume_id = $1 and c.until_operation_id is null
-        and c.fragment_b between low and high
+      cross join lateral (
+        select * from correction c where c.volume_id = $1 and c.until_operation_id is null
+          and c.fragment_b between low and high offset 0
+      ) c
       order by 1
       """, [.int(volume), .ints(lows)])
     for row in 0..<rows.count {

@@ -133,6 +133,48 @@ public final class Connection {
     if let problem { throw problem }
   }
 
+  /// Reads the output of a COPY ... TO STDOUT, piece by piece as the server sends it.
+  /// - Parameters:
+  ///   - statement: SQL, so never from outside; what it is about comes by `set_config`.
+  ///   - take: gets whole rows; false ends the copy.
+  /// - Returns: whether all of it was taken.
+  @discardableResult
+  public func copyOut(
+    _ statement: String, _ take: (UnsafeRawBufferPointer) -> Bool
+  ) throws(DatabaseError) -> Bool {
+    let begun = PQexec(handle, statement)
+    guard let begun, PQresultStatus(begun) == PGRES_COPY_OUT else {
+      _ = try checked(begun)
+      throw .unexpected("COPY did not begin")
+    }
+    PQclear(begun)
+    var isWanted = true
+    while true {
+      var row: UnsafeMutablePointer<CChar>?
+      let length = PQgetCopyData(handle, &row, 0)
+      guard length > 0, let row else { break }
+      if isWanted, !take(UnsafeRawBufferPointer(start: row, count: Int(length))) {
+        isWanted = false
+        cancel()
+      }
+      PQfreemem(row)
+    }
+    var problem: DatabaseError?
+    while let result = PQgetResult(handle) {
+      do { _ = try checked(result) } catch { problem = problem ?? error }
+    }
+    if isWanted, let problem { throw problem }
+    return isWanted
+  }
+
+  /// Has the server end the statement that it is at.
+  private func cancel() {
+    guard let cancel = PQgetCancel(handle) else { return }
+    var message = [CChar](repeating: 0, count: 256)
+    PQcancel(cancel, &message, Int32(message.count))
+    PQfreeCancel(cancel)
+  }
+
   /// What the server has told of channels that this connection listens to, since the last call.
   public func notifications() throws(DatabaseError) -> [(channel: String, payload: String)] {
     guard PQconsumeInput(handle) == 1 else { throw failure(nil) }

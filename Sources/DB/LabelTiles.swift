@@ -1,3 +1,5 @@
+import Domain
+
 /// The fragment of each pixel of a section, in tiles, as the table `label_tile` holds them.
 ///
 /// A tile's runs of equal labels in raster order, numbers big-endian: for each run its label (3 bytes; 0 for no fragment),
@@ -71,5 +73,36 @@ public struct LabelTiles: Sendable, Equatable {
       append(ends.count, to: &counts)
     }
     return values + ends + counts
+  }
+}
+
+extension LabelTiles.Tile {
+  /// Writes the tile's labels into the plane of its section.
+  /// - Returns: how many pixels it has; nil if the bytes are no tile, or it does not lie in the plane.
+  func paint(into plane: inout Plane<UInt32>) -> Int? {
+    let (top, left, rows) = (Int(minY), Int(minX), Int(height))
+    let total = (runs.count - 3 * rows) / 4
+    guard top >= 0, left >= 0, rows > 0, top + rows <= plane.height, left < plane.width,
+      total >= rows, runs.count == 4 * total + 3 * rows
+    else { return nil }
+    let columns = min(LabelTiles.side, plane.width - left)
+    func number(_ place: Int) -> Int { Int(runs[place]) << 16 | Int(runs[place + 1]) << 8 | Int(runs[place + 2]) }
+    var run = 0
+    for row in 0..<rows {
+      let behind = number(4 * total + 3 * row)
+      var x = 0
+      while run < behind {
+        guard run < total else { return nil }
+        let end = Int(runs[3 * total + run]) + 1
+        guard end > x, end <= columns else { return nil }
+        let start = (top + row) * plane.width + left
+        let label = UInt32(number(3 * run))
+        for place in (start + x)..<(start + end) { plane.storage[place] = label }
+        x = end
+        run += 1
+      }
+      guard x == columns else { return nil }
+    }
+    return run == total ? rows * columns : nil
   }
 }

@@ -58,15 +58,15 @@ extension Record {
   private func checkGraph(_ volume: Int64, _ report: inout LineageReport) throws(DatabaseError) {
     var fragments: [Int64] = []
     var segments: [Int64] = []
-    try stream(LineageChecks.fragments, volume) { (row) throws(DatabaseError) in
-      fragments.append(try row.0.int(row.1, 0))
-      segments.append(try row.0.int(row.1, 1))
+    try stream(LineageChecks.fragments, [.int(volume)]) { (rows, row) throws(DatabaseError) in
+      fragments.append(try rows.int(row, 0))
+      segments.append(try rows.int(row, 1))
     }
     var sets = UnionFind(count: fragments.count)
     var loose: [Int64] = []
     var edges = 0
-    try stream(LineageChecks.edges, volume) { (row) throws(DatabaseError) in
-      let (a, b) = (try row.0.int(row.1, 0), try row.0.int(row.1, 1))
+    try stream(LineageChecks.edges, [.int(volume)]) { (rows, row) throws(DatabaseError) in
+      let (a, b) = (try rows.int(row, 0), try rows.int(row, 1))
       edges += 1
       if let left = Self.place(a, in: fragments), let right = Self.place(b, in: fragments) {
         sets.union(left, right)
@@ -91,19 +91,6 @@ extension Record {
           check: "edges end in final fragments", count: loose.count,
           example: "an edge of fragment \(first) ends in a fragment that is not there"))
     }
-  }
-
-  /// Reads the rows of a query without holding all of them.
-  private func stream(
-    _ sql: String, _ volume: Int64, _ body: ((QueryResult, Int)) throws(DatabaseError) -> Void
-  ) throws(DatabaseError) {
-    try connection.execute("declare lineage_rows no scroll cursor for \(sql)", [.int(volume)])
-    while true {
-      let rows = try connection.execute("fetch 100000 from lineage_rows")
-      if rows.count == 0 { break }
-      for row in 0..<rows.count { try body((rows, row)) }
-    }
-    try connection.script("close lineage_rows")
   }
 
   private static func place(_ id: Int64, in ids: [Int64]) -> Int? {

@@ -91,9 +91,9 @@ enum LineageChecks {
     select format('correction %s is a %s of operation %s, a %s', c.correction_id, c.decision, c.origin_operation_id, o.kind)
     from correction c
     join operation o on o.operation_id = c.origin_operation_id
-    where c.volume_id = $1 and (o.volume_id <> $1 or o.kind <> case c.decision
-        when 'join' then 'merge' when 'separate' then 'split' when 'lock' then 'lock' when 'note' then 'annotate'
-        else case when o.kind in ('split', 'lock') then o.kind else '' end end
+    where c.volume_id = $1 and (o.volume_id <> $1 or o.kind <> all (case c.decision
+        when 'join' then array['merge', 'confirm'] when 'separate' then array['split', 'confirm']
+        when 'lock' then array['lock'] when 'note' then array['annotate'] else array['split', 'confirm', 'lock'] end)
       or (c.operation_id <> c.origin_operation_id and c.continues_id is null and c.decision <> 'refuse'))
     """
 

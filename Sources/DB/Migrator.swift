@@ -39,6 +39,16 @@ public struct Migrator: Sendable {
         PackageResources.m0004c_edits_sql, PackageResources.m0004d_proofreading_sql, PackageResources.m0004e_undo_sql,
       ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")),
     Migration(number: 5, name: "set_aside", sql: String(decoding: PackageResources.m0005_set_aside_sql, as: UTF8.self)),
+    Migration(
+      number: 6, name: "review_queue",
+      sql: [PackageResources.m0006a_confirm_sql, PackageResources.m0006b_review_queue_sql]
+        .map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")),
+    Migration(
+      number: 7, name: "scale",
+      sql: [
+        PackageResources.m0007a_indexes_sql, PackageResources.m0007b_history_sql,
+        PackageResources.m0007c_neighbours_sql, PackageResources.m0007d_kept_plans_sql,
+      ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")),
   ])
 
   /// - Precondition: numbers are 1, 2, 3, ...

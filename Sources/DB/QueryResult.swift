@@ -53,6 +53,20 @@ public final class QueryResult {
     return number
   }
 
+  /// A bytea.
+  public func bytes(_ row: Int, _ column: Int) throws(DatabaseError) -> [UInt8] {
+    guard let text = try value(row, column) else { throw .unexpected("null at row \(row), column \(column)") }
+    let digits = UnsafeBufferPointer(start: text, count: strlen(text))
+    guard digits.count >= 2, digits.count % 2 == 0, digits[0] == 0x5C, digits[1] == 0x78 else {
+      throw .unexpected("column \(column) is no bytea")
+    }
+    func digit(_ character: CChar) -> UInt8 {
+      let character = UInt8(bitPattern: character)
+      return character < 0x3A ? character &- 0x30 : character &- 0x57
+    }
+    return stride(from: 2, to: digits.count, by: 2).map { digit(digits[$0]) << 4 | digit(digits[$0 + 1]) }
+  }
+
   public func text(_ row: Int, _ column: Int) throws(DatabaseError) -> String {
     try present(optionalText(row, column), row, column)
   }

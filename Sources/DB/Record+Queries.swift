@@ -20,23 +20,22 @@ extension Record {
     return rows
   }
 
-  /// What an operator may change while the daemon runs: the volume's end, and how many sections are declared missing or set aside.
+  /// What an operator may change while the daemon runs: the volume's end, how many sections are declared missing, and which are set aside.
   public func operatorChanges(
     volume: Int64
-  ) throws(DatabaseError) -> (lastZ: SectionNumber?, missing: Int, setAside: Int) {
+  ) throws(DatabaseError) -> (lastZ: SectionNumber?, missing: Int, setAside: Set<SectionNumber>) {
     let result = try connection.execute(
       """
       select v.last_z, s.missing, s.set_aside from volume v
       cross join lateral (
-        select count(*) filter (where state = 'missing') as missing, count(*) filter (where state = 'set_aside') as set_aside
+        select count(*) filter (where state = 'missing') as missing, string_agg(z::text, ',') filter (where state = 'set_aside') as set_aside
         from section where volume_id = $1 and state in ('missing', 'set_aside')
       ) s
       where v.volume_id = $1
       """, [.int(volume)])
     guard result.count == 1 else { throw .conflict("there is no volume with the number \(volume)") }
-    return (
-      try result.optionalInt(0, 0).map { SectionNumber($0) }, Int(try result.int(0, 1)), Int(try result.int(0, 2))
-    )
+    let aside = try result.optionalText(0, 2)?.split(separator: ",").compactMap { SectionNumber($0) } ?? []
+    return (try result.optionalInt(0, 0).map { SectionNumber($0) }, Int(try result.int(0, 1)), Set(aside))
   }
 
   /// The newest operation on a volume.

@@ -193,13 +193,25 @@ extension Record {
     }
   }
 
+  /// Seconds since the younger one of two present sections was received, by the server's clock; 0 if neither is there.
+  public func secondsSinceReceived(
+    volume: Int64, _ one: SectionNumber, _ other: SectionNumber
+  ) throws(DatabaseError) -> Double {
+    try connection.execute(
+      """
+      select greatest(0, coalesce(extract(epoch from clock_timestamp() - max(received_at)), 0))::float8 from section
+      where volume_id = $1 and z in ($2, $3) and state <> 'superseded'
+      """, [.int(volume), .int(one), .int(other)]
+    ).double(0, 0)
+  }
+
   /// Says which section is the volume's last, or, with nil, that more may come.
   /// - Throws: `.conflict` if there are sections above it.
   public func setFinished(volume: Int64, lastZ: SectionNumber?, run: Int64? = nil) throws(DatabaseError) {
     try connection.transaction { () throws(DatabaseError) in
       if let lastZ {
         let above = try connection.execute(
-          "select max(z) from section where volume_id = $1 and z > $2 and state <> 'superseded'",
+          "select max(z) from section where volume_id = $1 and z > $2 and state not in ('superseded', 'missing')",
           [.int(volume), .int(lastZ)])
         if let z = try above.optionalInt(0, 0) {
           throw .conflict("section \(z) was taken in already, so section \(lastZ) cannot be the last")

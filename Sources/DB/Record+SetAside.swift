@@ -7,8 +7,26 @@ public struct SetAsideRow: Sendable, Equatable {
   public var reason: String
 }
 
-/// Sections that a stage cannot do its work on.
+/// Sections that are left out: a stage cannot do its work on them, or an operator does not want them.
 extension Record {
+  /// Fingerprint of the run that an operator's command is.
+  static let operatorFingerprint = "operator"
+
+  /// Sets a section aside for an operator. A daemon at work on the volume follows within a second.
+  /// - Parameter reason: a sentence.
+  /// - Throws: `.conflict` if the section is not there.
+  public func setAside(
+    volume: Int64, z: SectionNumber, reason: String, codeVersion: String
+  ) throws(DatabaseError) {
+    guard let row = try section(volume, z: z), row.sha256 != nil, row.state != .setAside else {
+      throw .conflict("section \(z) is not there to be set aside")
+    }
+    let run = try startRun(
+      volume: volume, configuration: "{}", fingerprint: Self.operatorFingerprint, modelHash: nil,
+      codeVersion: codeVersion)
+    try setAside(volume: volume, z: z, sectionID: row.id, reason: reason, run: run)
+  }
+
   /// Sets a section aside, with the reason in a sentence. Rows of fragments that it has are taken back, as in a revision.
   /// - Parameter sectionID: the row that the stage failed on.
   /// - Throws: `.conflict` if that row is not current any more.
@@ -31,7 +49,7 @@ extension Record {
   /// Takes sections up again that were set aside.
   /// - Parameters:
   ///   - z: the section; nil: all.
-  ///   - fingerprint: only those that stages of another fingerprint failed on.
+  ///   - fingerprint: only those that stages of another fingerprint failed on; what an operator set aside stays so.
   /// - Returns: their numbers, ascending.
   @discardableResult
   public func retry(
@@ -43,11 +61,15 @@ extension Record {
         with taken as (
           update section s set state = 'received' from run r
           where s.volume_id = $1 and s.state = 'set_aside' and r.run_id = s.run_id
-            and ($2::integer is null or s.z = $2) and ($3::text is null or r.fingerprint <> $3)
+            and ($2::integer is null or s.z = $2) and ($3::text is null or r.fingerprint not in ($3, $4))
           returning s.z
         )
         select z from taken order by z
-        """, [.int(volume), .int(optional: z.map { Int64($0) }), .text(optional: fingerprint)])
+        """,
+        [
+          .int(volume), .int(optional: z.map { Int64($0) }), .text(optional: fingerprint),
+          .text(Self.operatorFingerprint),
+        ])
       var taken: [SectionNumber] = []
       for row in 0..<changed.count { taken.append(SectionNumber(try changed.int(row, 0))) }
       for z in taken { _ = try begin("retry", volume: volume, firstZ: z, z: z, run: run) }

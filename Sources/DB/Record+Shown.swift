@@ -115,31 +115,3 @@ extension LabelTiles.Tile {
     return true
   }
 }
-
-extension QueryResult {
-  /// A bytea; what is not one is an error.
-  func bytes(_ row: Int, _ column: Int) throws(DatabaseError) -> [UInt8] {
-    let text = try text(row, column).utf8
-    guard text.count % 2 == 0, text.starts(with: "\\x".utf8) else {
-      throw .unexpected("column \(column) is not a bytea")
-    }
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(text.count / 2 - 1)
-    var high: UInt8?
-    for digit in text.dropFirst(2) {
-      let value: UInt8
-      switch digit {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digit - UInt8(ascii: "0")
-      case UInt8(ascii: "a")...UInt8(ascii: "f"): value = digit - UInt8(ascii: "a") + 10
-      default: throw .unexpected("column \(column) is not a bytea")
-      }
-      if let first = high {
-        bytes.append(first << 4 | value)
-        high = nil
-      } else {
-        high = value
-      }
-    }
-    return bytes
-  }
-}

@@ -82,7 +82,7 @@ extension Metrics {
       status.volumes.flatMap { volume in
         [
           ("received", volume.received), ("provisional", volume.provisional), ("final", volume.final),
-          ("missing", volume.missing), ("set_aside", volume.sectionsSetAside), ("awaited", volume.awaited.count),
+          ("missing", volume.missing), ("set_aside", volume.sectionsSetAside), ("awaited", volume.awaitedCount),
         ].map { (labels: [("volume", volume.name), ("state", $0.0)], value: Double($0.1)) }
       })
     func each(_ value: (StatusView.Volume) -> Double) -> [(labels: [(String, String)], value: Double)] {

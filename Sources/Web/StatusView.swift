@@ -23,7 +23,7 @@ struct StatusView: Decodable {
     var final: Int
     var missing: Int
     var sectionsSetAside: Int
-    var awaited: [Int32]
+    var awaitedCount: Int
     var activity: Activity
   }
   var startedAt: Date

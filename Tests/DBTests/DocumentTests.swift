@@ -43,7 +43,7 @@ import Testing
     return blocks.joined().components(separatedBy: ";\n").filter { !$0.allSatisfy(\.isWhitespace) }
   }
 
-  @Test(arguments: [("docs/data-model.md", 23), ("README.md", 4)])
+  @Test(arguments: [("docs/data-model.md", 23), ("README.md", 5)])
   func everyExampleGivesRows(document: String, count: Int) throws {
     let examples = try statements(document)
     #expect(examples.count == count)
@@ -85,7 +85,7 @@ import Testing
       [
         .text(
           "segment_at segments_in neighbours ancestors descendants history segments_as_of segment_sections_as_of"
-            + " sections_as_of lineage_as_of changes_since as_of")
+            + " sections_as_of lineage_as_of changes_since as_of review_queue_of")
       ])
     #expect(
       try functions.table(columns: 2) == [
@@ -99,6 +99,10 @@ import Testing
         ["history", "volume text, segment bigint, as_of bigint"],
         ["lineage_as_of", "volume text, as_of bigint"],
         ["neighbours", "volume text, segment bigint, as_of bigint"],
+        [
+          "review_queue_of",
+          "volume text, items integer, first_z integer, last_z integer, threshold double precision",
+        ],
         ["sections_as_of", "volume text, as_of bigint"],
         ["segment_at", "volume text, z integer, y integer, x integer, as_of bigint"],
         ["segment_sections_as_of", "volume text, as_of bigint, segment bigint"],

@@ -81,6 +81,40 @@ import Testing
     }
   }
 
+  /// What the exports of past moments read.
+  @Test func tilesGiveThePixelsBack() throws {
+    let stack = try TestVolume()
+    let world = World(revisions: [0: 0, 1: 0], looksAhead: false, seed: 8)
+    for z in 0...1 as ClosedRange<SectionNumber> {
+      try stack.receive(z, bytes: Int(z) + 1)
+      try stack.record.commitFinal(volume: stack.volume, run: stack.run, [world.commit(z)])
+    }
+    let operation = try #require(try stack.record.lastOperation(volume: stack.volume))
+    let sections = try stack.record.sections(volume: stack.volume, asOf: operation)
+    #expect(sections.map(\.z) == [0, 1])
+    for section in sections {
+      let plane = try stack.record.labels(
+        volume: stack.volume, z: section.z, operation: try #require(section.labels), height: World.side,
+        width: World.side)
+      #expect(plane.storage == World.labels(world.signature(section.z)))
+      let failure = #expect(throws: DatabaseError.self) {
+        try stack.record.labels(
+          volume: stack.volume, z: section.z, operation: try #require(section.labels), height: World.side,
+          width: World.side - 1)
+      }
+      #expect(failure?.description.contains("label tile of section \(section.z) at y 0, x 0") == true)
+    }
+    var members: [FragmentID: SegmentID] = [:]
+    var order: [FragmentID] = []
+    try stack.record.connection.transaction { () throws(DatabaseError) in
+      try stack.record.forEachMember(volume: stack.volume, asOf: operation) { (fragment, segment) in
+        members[fragment] = segment
+        order.append(fragment)
+      }
+    }
+    #expect(members == world.membership() && order == order.sorted())
+  }
+
   @Test func theLargestLabelAndTheMostRuns() throws {
     let most = FragmentID.maximumLabel
     let labels = (0..<(256 * 256)).map { ($0 / 256 + $0 % 256) % 2 == 0 ? most : 0 }

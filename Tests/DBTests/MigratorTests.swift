@@ -59,6 +59,23 @@ import Testing
     #expect(try record.checkLineage(volume: 1).faults == [])
   }
 
+  @Test func severalProgramsMayMigrateAtOnce() async throws {
+    let database = try TestDatabase(migrated: false)
+    let conninfo = database.conninfo
+    let applied = try await withThrowingTaskGroup(of: [String].self) { group in
+      for _ in 0..<3 {
+        group.addTask {
+          let connection = try Connection(conninfo)
+          try connection.script("set lock_timeout to 0")
+          return try Migrator.embedded.migrate(connection)
+        }
+      }
+      return try await group.reduce(into: []) { $0 += $1 }
+    }
+    #expect(applied.sorted() == Migrator.embedded.migrations.map(\.name).sorted(), "each step once")
+    #expect(try Migrator.embedded.migrate(database.connection) == [])
+  }
+
   @Test func checksumsAreSHA256() {
     let empty = Migration(number: 1, name: "", sql: "abc")
     #expect(empty.checksum == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")

@@ -24,6 +24,7 @@ import Testing
           [number, moment, .int(Int64(name.rawValue))])
         #expect(try found.table(columns: 1) == expected, "seed \(seed), \(name) after \(snapshot.operation)")
       }
+      try checkSummaries(connection, Set(snapshot.membership.values).sorted(), moment, seed)
       try checkPoints(connection, snapshot.membership, moment, seed)
       try checkNeighbours(connection, snapshot.membership, snapshot.world, moment, seed)
       let sections = try connection.execute(
@@ -35,6 +36,32 @@ import Testing
       try checkChanges(connection, snapshot.membership, last, moment, seed)
     }
     try checkDescent(connection, seed)
+  }
+
+  /// One segment's summary is its row of the whole volume's; its history is told in order, each event once.
+  private func checkSummaries(
+    _ connection: Connection, _ segments: [SegmentID], _ moment: Parameter, _ seed: UInt64
+  ) throws {
+    let columns = """
+      segment_id, size_voxels, round(volume_um3::numeric, 9), first_z, last_z, sections, fragments, min_y, min_x, max_y, max_x,
+        round(centroid_z::numeric, 6), round(centroid_y::numeric, 6), round(centroid_x::numeric, 6)
+      """
+    let whole = try connection.execute(
+      "select \(columns) from segments_as_of('cortex', $1) order by segment_id", [moment])
+    let each = try connection.execute(
+      """
+      select \(columns) from unnest($2::bigint[]) id, segments_as_of('cortex', $1, id) order by segment_id
+      """, [moment, .ints(segments.map { Int64($0.rawValue) })])
+    #expect(try each.table(columns: 14) == whole.table(columns: 14), "seed \(seed)")
+    let gone = try connection.execute("select from segments_as_of('cortex', $1, 1)", [moment])
+    #expect(gone.count == 0, "seed \(seed)")
+    let disorder = try connection.execute(
+      """
+      select from unnest($2::bigint[]) id, lateral (
+        select lineage_id, lag(lineage_id) over () as earlier from history('cortex', id, $1)
+      ) h where h.lineage_id <= h.earlier
+      """, [moment, .ints(segments.map { Int64($0.rawValue) })])
+    #expect(disorder.count == 0, "seed \(seed)")
   }
 
   /// One pixel of every fragment, on a border and in what is now another revision.

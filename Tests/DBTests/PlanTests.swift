@@ -82,4 +82,34 @@ import Testing
       #expect(count <= question.limit, "\(count) rows read for \(question.sql)")
     }
   }
+
+  /// A segment that was kept apart from hundreds of others, with as many notes on it, costs a commit nothing.
+  @Test func aCommitReadsTheCorrectionsThatBearOnIt() throws {
+    let stack = try stack()
+    let connection = stack.database.connection
+    try connection.script(
+      """
+      insert into operation (volume_id, kind, first_z, z, actor, reason) values (1, 'split', 0, 90, 'test', 'test');
+      insert into correction (volume_id, decision, fragment_a, fragment_b, segment_a, segment_b, origin_operation_id,
+        operation_id)
+      select 1, 'separate', id(0, label), id(90, 1), id(0, label), id(90, 1), 101, 101 from generate_series(1, 900) label
+      union all
+      select 1, 'separate', id(90, 1), id(95, label), id(90, 1), id(80, label), 101, 101 from generate_series(2, 900) label;
+      insert into correction (volume_id, decision, fragment_a, segment_a, origin_operation_id, operation_id)
+      select 1, 'note', id(90, 1), id(90, 1), o.operation_id, o.operation_id from operation o where o.operation_id <= 100;
+      analyze correction;
+      """)
+    try stack.receive(100, bytes: 2)
+    let summary = FragmentSummary(
+      label: 1, area: 9, minY: 0, minX: 0, maxY: 3, maxX: 3, centroidY: 1, centroidX: 1)
+    let id = FragmentID(z: 100, signature: 7, label: 1)
+    let edge = EdgeRow(
+      a: FragmentID(z: 99, signature: 7, label: 1), b: id, contactArea: 9, meanAffinity: 1, score: 1, accepted: true)
+    let commit = SectionCommit(z: 100, file: "f", signature: "s", fragments: [(summary, id)], edges: [edge])
+    let before = try stack.rowsRead(of: "correction")
+    let outcome = try stack.record.commitFinal(volume: stack.volume, run: stack.run, [commit])
+    #expect(outcome.events.map(\.kind) == [.grown])
+    let count = try stack.rowsRead(of: "correction") - before
+    #expect(count < 10, "\(count) corrections read")
+  }
 }

@@ -43,6 +43,11 @@ struct Proofreader {
   }
 
   @discardableResult
+  func confirm(_ a: FragmentID, _ b: FragmentID) throws(DatabaseError) -> Int64 {
+    try call("select confirm($1, $2, $3, 'looked at')", [.text(volume), .id(a), .id(b)])
+  }
+
+  @discardableResult
   func annotate(_ segment: FragmentID, _ note: String) throws(DatabaseError) -> Int64 {
     try call("select annotate($1, $2, $3)", [.text(volume), .id(segment), .text(note)])
   }

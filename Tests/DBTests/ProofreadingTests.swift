@@ -27,8 +27,8 @@ struct Columns {
     EdgeRow(a: min(a, b), b: max(a, b), contactArea: 8, meanAffinity: 0.5, score: score, accepted: true)
   }
 
-  func touch(_ a: FragmentID, _ b: FragmentID) -> EdgeRow {
-    EdgeRow(a: min(a, b), b: max(a, b), contactArea: 4, meanAffinity: 0.125, score: 0.25, accepted: false)
+  func touch(_ a: FragmentID, _ b: FragmentID, _ score: Float = 0.25) -> EdgeRow {
+    EdgeRow(a: min(a, b), b: max(a, b), contactArea: 4, meanAffinity: 0.125, score: score, accepted: false)
   }
 
   func section(
@@ -41,7 +41,19 @@ struct Columns {
       return (summary: summary, id: id(z, label, signature))
     }
     return SectionCommit(
-      z: z, file: "z\(z).h5", signature: "s\(signature)", fragments: fragments, edges: edges, replaced: replaced)
+      z: z, file: "z\(z).h5", signature: "s\(signature)", fragments: fragments, edges: edges, replaced: replaced,
+      labels: tiles(count))
+  }
+
+  /// Fragments of 4 rows of 5 pixels, and none between them.
+  private func tiles(_ count: UInt32) -> LabelTiles {
+    var labels = [UInt32](repeating: 0, count: World.side * World.side)
+    for label in 1...count {
+      for place in 0..<20 { labels[place / 5 * World.side + Int(10 * label) + place % 5] = label }
+    }
+    var tiles = LabelTiles(width: World.side)
+    tiles.append(labels)
+    return tiles
   }
 
   @discardableResult
@@ -76,13 +88,14 @@ struct Columns {
     let document = URL(filePath: #filePath).appending(path: "../../../docs/proofreading.md").standardizedFileURL
     let text = try String(contentsOf: document, encoding: .utf8)
     let blocks = text.components(separatedBy: "```sql\n").dropFirst().map { $0.components(separatedBy: "```")[0] }
-    #expect(blocks.count == 9)
+    #expect(blocks.count == 11)
     let world = try Columns()
     try world.addBridge()
     for block in blocks { try world.stack.database.connection.script(block) }
     #expect(try world.rows("select note from annotations", 1) == [["pyramidal cell, layer 5"]])
     let edits = try world.rows("select kind from operation where reason is not null order by operation_id", 1)
-    #expect(edits.flatMap { $0 } == ["merge", "split", "split", "split", "undo", "redo", "lock", "annotate"])
+    #expect(
+      edits.flatMap { $0 } == ["merge", "split", "split", "split", "undo", "redo", "confirm", "lock", "annotate"])
     try world.checkLineage()
   }
 
@@ -303,15 +316,35 @@ struct Columns {
       ("split('cortex', \(b), \(b), \(b), 'x')", "22023", "fragment_a, fragment_b: \(b) is one fragment"),
       (
         "split('cortex', \(b), array[0, 1, 1], array[1, 1, 22], 'x')", "22023",
-        "point_a: segment \(b) has no fragment at z 0, y 1, x 1"
+        "point_a: z 0, y 1, x 1 is on a border, where no fragment is"
+      ),
+      (
+        "split('cortex', \(b), array[1, 1, 22], array[0, 1, 14], 'x')", "22023",
+        "point_b: z 0, y 1, x 14 is of segment \(a), not of segment \(b)"
+      ),
+      (
+        "split('cortex', \(b), array[1, 1, 22], array[0, 1, 128], 'x')", "22023",
+        "point_b: z 0, y 1, x 128 is outside of the volume"
+      ),
+      (
+        "split('cortex', \(b), array[1, 1, 22], array[0, -1, 0], 'x')", "22023",
+        "point_b: z 0, y -1, x 0 is outside of the volume"
+      ),
+      (
+        "split('cortex', \(b), array[7, 1, 22], array[0, 1, 22], 'x')", "22023",
+        "point_a: section 7 has no final fragments"
       ),
       (
         "split('cortex', \(b), array[0, 1], array[1, 1, 22], 'x')", "22023", "point_a: give a point as array[z, y, x]"
       ),
+      ("confirm('cortex', 7, \(b), 'x')", "22023", "fragment_a: there is no final fragment 7 in this volume"),
+      ("confirm('cortex', \(b), null, 'x')", "22023", "fragment_b: there is no final fragment null in this volume"),
+      ("confirm('cortex', \(b), \(b), 'x')", "22023", "fragment_a, fragment_b: \(b) is one fragment"),
+      ("confirm('cortex', \(a), \(b), null)", "22023", "reason: say why"),
       ("undo(0, 'x')", "22023", "operation: there is no operation 0"),
       (
         "undo(\(section), 'x')", "22023",
-        "operation: \(section) is a section_final; only merge, split, lock and annotate can be undone"
+        "operation: \(section) is a section_final; only merge, split, confirm, lock and annotate can be undone"
       ),
       ("redo(\(merge), 'x')", "55000", "operation: \(merge) is not undone"),
       ("resolve(1, 'x')", "22023", "conflict_id: there is no conflict 1"),

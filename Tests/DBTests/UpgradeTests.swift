@@ -1,5 +1,6 @@
 import DB
 import Domain
+import Foundation
 import Testing
 
 /// Databases of earlier versions, with data in them.
@@ -86,5 +87,100 @@ import Testing
     #expect(try record.unfilledSections(1) == [])
     #expect(try connection.execute(query, [.int(x)]).int(0, 0) == Int64(World.fragments(1, 9)[0].id.rawValue))
     #expect(try connection.execute("select outline from segment_sections where outline is null").count == 0)
+  }
+
+  /// From every earlier step to this one: whatever could be asked before is answered as before, and as this program would have
+  /// answered from the beginning.
+  @Test(arguments: 1..<Migrator.embedded.migrations.count)
+  func everyEarlierSchemaIsCarriedOver(step: Int) throws {
+    var history = try EarlierHistory(step: step)
+    let old = try TestDatabase(migrated: false).connection
+    try Migrator(migrations: Array(Migrator.embedded.migrations.prefix(step))).migrate(old)
+    try history.copy(to: old)
+    let before = try EarlierHistory.answers(old)
+    #expect(before.allSatisfy { !$0.isEmpty })
+    #expect(try Migrator.embedded.migrate(old) == Migrator.embedded.migrations.dropFirst(step).map(\.name))
+    #expect(try EarlierHistory.answers(old) == before)
+    #expect(try EarlierHistory.answers(history.connection) == before)
+
+    // Label tiles came with step 3; until then, only what is shown now can be filled in.
+    let record = Record(old)
+    let unfilled = try record.unfilledSections(1)
+    #expect(unfilled.isEmpty == (step >= 3))
+    for section in unfilled {
+      let tiles = World.tiles(section.z == 8 ? 77 : history.world.signature(section.z))
+      #expect(try record.fill(section, volume: 1, tiles))
+    }
+    let points = """
+      select z, y, x, segment_at('cortex', z, y, x) from generate_series(0, 8) z, generate_series(25, 125, 50) y,
+        generate_series(3, 127, 31) x order by 1, 2, 3
+      """
+    let found = try old.execute(points).table(columns: 4)
+    #expect(try history.connection.execute(points).table(columns: 4) == found && found.contains { $0[3] != "-" })
+    if step >= 3 {
+      #expect(try EarlierHistory.pastAnswers(old) == EarlierHistory.pastAnswers(history.connection))
+    }
+    #expect(try record.checkLineage(volume: 1).faults == [])
+
+    // The daemon and people go on with it.
+    try history.receive(5, revision: 1)
+    _ = try record.receive(
+      volume: 1, z: 5, sha256: String(repeating: "0", count: 62) + "6a", path: "/scope/5-106.tif", size: 100,
+      mtimeNs: 7,
+      height: World.side, width: World.side, bitDepth: 8, meanIntensity: 0.5, run: 1)
+    let changed = try history.connection.execute(
+      """
+      select z from section_segmentation
+      where operation_id = (select max(operation_id) from operation where kind = 'revision') order by z
+      """
+    ).table(columns: 1)
+    try record.commitFinal(
+      volume: 1, run: 1, changed.compactMap { SectionNumber($0[0]) }.map { history.world.commit($0) })
+    let membership = "select fragment_id, live_segment(1, fragment_id) from fragment order by 1"
+    #expect(
+      try old.execute(membership).table(columns: 2) == history.connection.execute(membership).table(columns: 2))
+    let live = try old.execute(
+      """
+      select segment_id from segment where state = 'live'
+        and segment_id not in (select segment_a from correction where decision = 'lock') order by 1 limit 2
+      """
+    ).table(columns: 1).map { FragmentID(rawValue: UInt64($0[0]) ?? 0) }
+    try Proofreader(old).undo(Proofreader(old).merge(live[0], live[1]))
+    #expect(try record.checkLineage(volume: 1).faults == [])
+  }
+
+  /// A dump and its restoration hold the past too, the guards of the rows, and where numbers go on.
+  @Test func aDumpIsRestoredWithItsPast() throws {
+    let history = try EarlierHistory(step: Migrator.embedded.migrations.count)
+    try Access.makeRoles(history.connection)
+    try Access.grant(history.connection, always: true)
+    let file = "/tmp/fgnet-dump-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    let restored = try TestDatabase(migrated: false)
+    try run("pg_dump", ["--format=custom", "--file=\(file)", "--dbname=\(history.stack.database.conninfo)"])
+    try run("pg_restore", ["--exit-on-error", "--dbname=\(restored.conninfo)", file])
+    let connection = restored.connection
+    #expect(try Migrator.embedded.migrate(connection) == [], "the recorded checksums are those of this program")
+    #expect(try EarlierHistory.answers(connection) == EarlierHistory.answers(history.connection))
+    #expect(try EarlierHistory.pastAnswers(connection) == EarlierHistory.pastAnswers(history.connection))
+    #expect(try Access.state(connection) == .guarded)
+    let record = Record(connection)
+    #expect(try record.checkLineage(volume: 1).faults == [])
+    let last = try #require(try record.lastOperation(volume: 1))
+    let lock = try connection.execute("select undo_with from corrections where decision = 'lock'").int(0, 0)
+    #expect(try Proofreader(connection).undo(lock) > last)
+    #expect(try record.checkLineage(volume: 1).faults == [])
+  }
+
+  private func run(_ program: String, _ arguments: [String]) throws {
+    let process = Process()
+    process.executableURL = URL(filePath: try PostgresInstallation.find().binaries + "/" + program)
+    process.arguments = arguments
+    let errors = Pipe()
+    process.standardError = errors
+    try process.run()
+    let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0, "\(program): \(said)")
   }
 }

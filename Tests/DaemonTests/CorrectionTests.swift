@@ -55,12 +55,12 @@ import Testing
         """) == "0", "what is not carried over is told")
     try withRecord(bench.configuration) { record in
       var lines: [String] = []
-      #expect(try VerifyLineageCommand.check(record, "test") { lines.append($0) } == 0, "\(lines)")
+      #expect(try VerifyCommand.checkLineage(record, "test") { lines.append($0) } == 0, "\(lines)")
       #expect(lines.count == 1 && lines[0].hasSuffix(", 0 faults"))
       try record.connection.script(
         "set session_replication_role = replica; delete from fgnet.lineage_event where event = 'corrected' or event = 'born'"
       )
-      #expect(try VerifyLineageCommand.check(record, "test") { lines.append($0) } > 0)
+      #expect(try VerifyCommand.checkLineage(record, "test") { lines.append($0) } > 0)
       #expect(lines.last?.contains("wrong, the first: ") == true)
     }
   }

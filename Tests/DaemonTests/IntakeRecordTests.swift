@@ -149,6 +149,70 @@ import Volumes
     #expect(try bench.finalState() == inTime.finalState())
   }
 
+  @Test func aRestartDoesNotMakeAHoleYounger() throws {
+    let bench = try Bench(size: 96, stages: Self.quick)
+    bench.configuration.volumes[0].missingAfter = 3600
+    try bench.run([[0, 1, 3].map { try bench.write($0) }], finish: false)
+    let missing = "select count(*)::text from fgnet.section where state = 'missing'"
+    #expect(try bench.query(missing) == "0")
+    func age(_ which: StaticString) throws {
+      try withRecord(bench.configuration) { record in _ = try record.connection.execute("\(which)") }
+    }
+    try age("update fgnet.section set received_at = received_at - interval '2 hours' where z <> 3")
+    try bench.run([], finish: false)
+    #expect(try bench.query(missing) == "0", "the younger of its neighbours is a moment old")
+    try age("update fgnet.section set received_at = received_at - interval '2 hours'")
+    try bench.run([], finish: false)
+    #expect(try bench.query(missing) == "1")
+  }
+
+  @Test func aWrongNumberIsToldAndSetAsideByTheOperator() throws {
+    let zs = Array(SectionNumber(0)..<8)
+    let whole = try Bench(size: 96, stages: Self.quick)
+    try whole.run([zs.map { try whole.write($0) }])
+    let bench = try Bench(size: 96, stages: Self.quick)
+    bench.configuration.volumes[0].missingAfter = 1e9
+    func setAside(_ z: SectionNumber) throws {
+      try withRecord(bench.configuration) { record in
+        try record.setAside(
+          volume: volumeRow(record, "test").id, z: z, reason: "not wanted", codeVersion: Version.current)
+      }
+    }
+    try open(bench) { core in
+      try core.work(zs.map { try bench.write($0) } + [bench.write(100_000)])
+      let pipeline = core.pipelines[0]
+      #expect(pipeline.status.awaited == [[8, 99_999]] && pipeline.status.awaitedCount == 99_992)
+      let doubt = try #require(pipeline.status.doubt)
+      #expect(doubt.contains("between z 7 and z 100000") && doubt.contains("declare-missing 8 --to 99999"), "\(doubt)")
+      try pipeline.declareOverdue(now: ProcessInfo.processInfo.systemUptime + 2e9)
+      #expect(throws: OperatorError.self) { try pipeline.declareAllMissing() }
+      #expect(try core.text("select count(*)::text from fgnet.section where state = 'missing'") == "0")
+      try setAside(100_000)
+      try core.work([])
+      #expect(pipeline.status.awaitedCount == 0 && pipeline.status.doubt == nil)
+      try pipeline.finish(at: 7)
+      try core.work([])
+      #expect(try core.text("select count(*)::text from fgnet.section where state = 'final'") == "8")
+      // A final section, while the daemon runs.
+      try setAside(3)
+      try core.work([])
+      #expect(try core.text("select count(*)::text from fgnet.fragment where z = 3") == "0")
+      #expect(try core.text("select state from fgnet.sections where z = 4") == "final")
+    }
+    // It stays so, whatever the stages are, until it is wanted again.
+    bench.configuration.agglomerate.options["threshold"] = .double(0.2)
+    try bench.run([], finish: false)
+    #expect(try bench.query("select string_agg(z::text, ',' order by z) from fgnet.sections_set_aside") == "3,100000")
+    #expect(throws: DatabaseError.self) { try setAside(3) }
+    bench.configuration.agglomerate.options["threshold"] = nil
+    try withRecord(bench.configuration) { record in
+      _ = try record.retry(volume: volumeRow(record, "test").id, z: 3, run: nil)
+    }
+    try bench.run([], finish: false)
+    let segments = "select string_agg(segment_id || ' ' || size_voxels, ',' order by segment_id) from fgnet.segments"
+    #expect(try bench.query(segments) == whole.query(segments))
+  }
+
   @Test func aReplacedSectionIsSegmentedAgainWithItsNeighbourhoodAndNothingElse() throws {
     let bench = try Bench(size: 96, stages: Self.quick)
     try bench.run([(0..<16).map { try bench.write($0) }])

@@ -64,7 +64,7 @@ import Testing
 
   @Test func aHoleBlocksUntilItIsDeclaredOrFilled() {
     var holed = plan([0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11], last: 11)
-    #expect(holed.awaited() == [5])
+    #expect(holed.holes() == [VolumePlan.Hole(sections: 5...5, below: 4, above: 6)])
     #expect(!holed.isDecisionFinal(4))
     #expect(holed.isDecisionFinal(0))
     #expect(!holed.isDecisionFinal(1))
@@ -75,6 +75,19 @@ import Testing
     var filled = holed
     filled.insert(5, source: "source 5")
     #expect(contents(filled) == contents(plan(Array(0..<12), last: 11)))
+  }
+
+  @Test func aHoleIsARangeHoweverLargeItIs() {
+    var far = plan([0, 1, 2, 9, 2_000_000_000], missing: [4, 6, 7, 1_000_000])
+    #expect(
+      far.holes() == [
+        VolumePlan.Hole(sections: 3...3, below: 2, above: 9), VolumePlan.Hole(sections: 5...5, below: 2, above: 9),
+        VolumePlan.Hole(sections: 8...8, below: 2, above: 9),
+        VolumePlan.Hole(sections: 10...999_999, below: 9, above: 2_000_000_000),
+        VolumePlan.Hole(sections: 1_000_001...1_999_999_999, below: 9, above: 2_000_000_000),
+      ])
+    far.setAside(2_000_000_000)
+    #expect(far.holes().map(\.sections) == [3...3, 5...5, 8...8])
   }
 
   @Test func aLateSectionUnsettlesItsNeighbourhoodOnly() {
@@ -100,7 +113,7 @@ import Testing
     var empty = VolumePlan(reach: reach)
     #expect(empty.nextCommit().isEmpty)
     empty.finish(at: nil)
-    #expect(empty.awaited().isEmpty)
+    #expect(empty.holes().isEmpty)
     let below = plan([-3, -2, -1, 0, 1], last: 1)
     #expect(below.stack == [-3, -2, -1, 0, 1])
     #expect(below.isDecisionFinal(0))

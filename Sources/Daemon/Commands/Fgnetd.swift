@@ -13,11 +13,12 @@ public struct Fgnetd: ParsableCommand {
     subcommands: [
       RunCommand.self, IngestCommand.self, StatusCommand.self, InspectCommand.self, CheckConfigCommand.self,
       FinishCommand.self,
-      DeclareMissingCommand.self, RetryCommand.self, StageTestCommand.self, WaitCommand.self, SQLCommand.self,
+      DeclareMissingCommand.self, SetAsideCommand.self, RetryCommand.self, StageTestCommand.self, WaitCommand.self,
+      SQLCommand.self,
       InitDatabaseCommand.self,
       ExportCommand.self, EvaluateCommand.self,
-      TuneCommand.self, RenderCommand.self, PlotCommand.self, VerifyCommand.self, VerifyLineageCommand.self,
-      SimulateCommand.self, ModelCommand.self,
+      TuneCommand.self, RenderCommand.self, PlotCommand.self, VerifyCommand.self,
+      ImportCorrectionsCommand.self, SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}
 

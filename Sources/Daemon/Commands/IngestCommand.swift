@@ -60,7 +60,7 @@ struct IngestCommand: ParsableCommand {
     var isClosed = false
     core.onOffersTaken = {
       guard !isClosed, let pipeline = core.pipelines.first else { return }
-      for z in pipeline.plan.awaited() { try pipeline.declareMissing(z) }
+      try pipeline.declareAllMissing()
       try pipeline.finish(at: nil)
       isClosed = true
     }

@@ -59,13 +59,19 @@ struct DeclareMissingCommand: ParsableCommand {
   @OptionGroup var config: ConfigurationOption
   @OptionGroup var volume: VolumeOption
   @Argument(help: "The numbers of the sections.") var z: [Int32]
+  @Option(help: "With one number: all from it to this one.") var to: Int32?
+
+  func validate() throws {
+    guard let to else { return }
+    if z.count != 1 || to < z[0] { throw ValidationError("--to goes with one number that is not above it") }
+  }
 
   func run() throws {
     let configuration = try config.load()
     let name = try volume.chosen(configuration)
     try withRecord(configuration) { record in
       let row = try volumeRow(record, name)
-      for z in z {
+      for z in to.map({ Array(z[0]...$0) }) ?? z {
         guard FragmentID.sectionNumbers.contains(z) else {
           throw OperatorError("z \(z) is not a section number", status: .usage)
         }
@@ -80,12 +86,44 @@ struct DeclareMissingCommand: ParsableCommand {
   }
 }
 
-/// `fgnetd retry`: sections that a stage failed on.
+/// `fgnetd set-aside`: sections that are not wanted.
+struct SetAsideCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "set-aside", abstract: "Leave sections out, as if they were missing: a wrong number, a useless image.",
+    discussion:
+      "A running daemon follows at once and links the neighbours across. `fgnetd retry` puts a section back in, and so do other bytes for it."
+  )
+
+  @OptionGroup var config: ConfigurationOption
+  @OptionGroup var volume: VolumeOption
+  @Option(help: "Why, in a sentence.") var reason: String
+  @Argument(help: "The numbers of the sections.") var z: [Int32]
+
+  func run() throws {
+    let configuration = try config.load()
+    let name = try volume.chosen(configuration)
+    try withRecord(configuration) { record in
+      let row = try volumeRow(record, name)
+      for z in z {
+        do throws(DatabaseError) {
+          try record.setAside(volume: row.id, z: z, reason: reason, codeVersion: Version.current)
+        } catch .conflict(let text) {
+          throw OperatorError("volume \(name): \(text)", status: .usage)
+        }
+        print("volume \(name), z \(z): set aside")
+      }
+    }
+  }
+}
+
+/// `fgnetd retry`: sections that were set aside.
 struct RetryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "retry", abstract: "Try sections again that were set aside because a stage failed on them.",
+    commandName: "retry",
+    abstract: "Take sections up again that were set aside, by a stage that failed on them or by an operator.",
     discussion:
-      "A running daemon takes them up at once. They are also tried again when their bytes or the stages change.")
+      "A running daemon takes them up at once. Those that a stage failed on are also tried again when their bytes or the stages change."
+  )
 
   @OptionGroup var config: ConfigurationOption
   @OptionGroup var volume: VolumeOption

@@ -98,10 +98,11 @@ struct StatusCommand: ParsableCommand {
       if !volume.firstSetAside.isEmpty { lines.append("  `fgnetd retry --all` tries them again") }
       if let live = report.daemon?.volumes.first(where: { $0.name == volume.name }), report.isRunning {
         if let intake = live.intake { lines += self.intake(live.folder, intake) }
+        if let doubt = live.doubt { lines.append("  \(doubt)") }
         if !live.awaited.isEmpty {
+          let ranges = live.awaited.prefix(10).map { $0[0] == $0[1] ? "\($0[0])" : "\($0[0]) to \($0[1])" }
           lines.append(
-            "  waits for z \(live.awaited.prefix(10).map(String.init).joined(separator: ", ")): drop them in, or `fgnetd declare-missing`"
-          )
+            "  waits for z \(ranges.joined(separator: ", ")): drop them in, or `fgnetd declare-missing`")
         }
         lines += activity(live.activity)
       }

@@ -5,7 +5,7 @@ import Foundation
 import Logging
 import Volumes
 
-/// `fgnetd verify`: the files of the store against the rows.
+/// `fgnetd verify`: the files of the store against the rows; with --lineage, the log against the rows.
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
@@ -14,16 +14,27 @@ struct VerifyCommand: ParsableCommand {
       Every file is read whole: it must be there, its checksums must hold, and its fragments and contacts must be those of the \
       rows. Without --repair it may run beside the daemon. With it, damaged files are made again from the section as it was taken \
       in, and that from the microscope's file; what cannot be made again as it was is put back and named.
+
+      With --lineage no file is read: the log of segments and corrections is replayed from nothing, and the result compared with \
+      the current tables. Changes nothing, and may run beside the daemon.
       """)
 
   @OptionGroup var config: ConfigurationOption
   @OptionGroup var volume: VolumeOption
   @Flag(help: "Make what is damaged or lost again; the daemon must not run.") var repair = false
+  @Flag(help: "Replay the log of segments and corrections, and compare the result with the current tables.")
+  var lineage = false
+
+  func validate() throws {
+    if lineage && repair { throw ValidationError("--repair is for files; it does not go with --lineage.") }
+  }
 
   func run() throws {
     let configuration = try config.load()
     let names = volume.chosenOrAll(configuration)
-    if repair {
+    if lineage {
+      try verifyLineage(configuration, names)
+    } else if repair {
       let lock = try StateLock(configuration.stateDirectory)
       defer { lock.release() }
       let repair = try StoreRepair(
@@ -54,6 +65,28 @@ struct VerifyCommand: ParsableCommand {
       }
       return (byVolume, lines)
     }
+  }
+
+  private func verifyLineage(_ configuration: DaemonConfiguration, _ names: [String]) throws {
+    let wrong = try withRecord(configuration) { record in
+      try names.reduce(0) { try $0 + Self.checkLineage(record, $1) { print($0) } }
+    }
+    if wrong > 0 {
+      throw OperatorError(
+        "the log and the tables differ in \(wrong) ways; stop the daemon and restore the database from a backup",
+        status: .badData)
+    }
+  }
+
+  /// Checks the lineage of one volume and says what was found, a line each.
+  /// - Returns: how many checks failed.
+  static func checkLineage(_ record: Record, _ name: String, say: (String) -> Void) throws -> Int {
+    let report = try record.checkLineage(volume: volumeRow(record, name).id)
+    say(
+      "volume \(name): \(report.operations) operations and \(report.events) events replayed, "
+        + "\(report.fragments) fragments and \(report.edges) edges compared, \(report.faults.count) faults")
+    for fault in report.faults { say("volume \(name): \(fault)") }
+    return report.faults.count
   }
 
   private func conclude(_ lines: [String], hint: String) throws {

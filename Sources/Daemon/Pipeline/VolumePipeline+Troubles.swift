@@ -47,22 +47,34 @@ extension VolumePipeline {
   private func setAside(_ z: SectionNumber, _ reason: String) throws {
     guard let row = rows[z] else { return }
     try record.setAside(volume: volume.id, z: z, sectionID: row.id, reason: reason, run: runID)
-    setAsideCount += 1
-    troubles[z] = nil
-    plan.setAside(z)
-    making.removeAll { $0.order.z == z }
-    removeProducts(z, except: [])
+    leaveOut(z)
     try reloadRow(z)
     log.error("set aside \(name) z \(z): \(reason); neighbours are linked across")
   }
 
-  /// Sections that an operator wants to be tried again.
-  func takeUpAgain(_ count: Int) throws {
-    for row in try record.sections(volume.id) where row.state == .received && rows[row.z]?.state == .setAside {
-      rows[row.z] = row
-      plan.insert(row.z, source: row.sha256 ?? "")
-      log.notice("\(name) z \(row.z): taken up again")
+  private func leaveOut(_ z: SectionNumber) {
+    setAside.insert(z)
+    troubles[z] = nil
+    plan.setAside(z)
+    making.removeAll { $0.order.z == z }
+    removeProducts(z, except: [])
+  }
+
+  /// Sections that an operator set aside, or wants to be tried again.
+  func followSetAside() throws {
+    for row in try record.sections(volume.id) {
+      switch (row.state, setAside.contains(row.z)) {
+      case (.setAside, false):
+        rows[row.z] = row
+        leaveOut(row.z)
+        log.notice("\(name) z \(row.z): set aside by an operator; neighbours are linked across")
+      case (.received, true):
+        rows[row.z] = row
+        setAside.remove(row.z)
+        plan.insert(row.z, source: row.sha256 ?? "")
+        log.notice("\(name) z \(row.z): taken up again")
+      default: break
+      }
     }
-    setAsideCount = count
   }
 }

@@ -37,14 +37,15 @@ final class VolumePipeline {
   /// Products that were found damaged and removed since the start.
   var mended: Set<String> = []
   private var missingCount = 0
-  var setAsideCount = 0
+  /// Sections that are left out, by a stage that failed on them or by an operator.
+  var setAside: Set<SectionNumber> = []
   /// Sections that a stage failed on lately.
   var troubles: [SectionNumber: Trouble] = [:]
   /// Seconds before a section is tried again; doubled for the time after.
   var shortestPause = 1.0
   private var wroteVolumeAt: Int64?
-  /// When a hole was first seen, by monotonic seconds.
-  private var awaitedSince: [SectionNumber: Double] = [:]
+  /// Since when a hole is open, by monotonic seconds, by its first section.
+  private var openSince: [SectionNumber: Double] = [:]
   /// Called with each section whose rows have become final.
   var onFinal: ((SectionNumber) throws -> Void)?
 
@@ -100,7 +101,7 @@ final class VolumePipeline {
     plan.finish(at: volume.lastZ)
     for row in all where row.state == .final { plan.noteCommitted(row.z, content: row.signature ?? "") }
     missingCount = all.count { $0.state == .missing }
-    setAsideCount = all.count { $0.state == .setAside }
+    setAside = Set(all.filter { $0.state == .setAside }.map(\.z))
     unfilled = try record.unfilledSections(volume.id).reversed()
     if !unfilled.isEmpty {
       log.info("\(name): the label tiles of \(unfilled.count) sections are yet to be written to the database")
@@ -112,12 +113,11 @@ final class VolumePipeline {
   func refresh() throws {
     let now = try record.operatorChanges(volume: volume.id)
     if now.lastZ != plan.lastZ { plan.finish(at: now.lastZ) }
-    if now.setAside != setAsideCount { try takeUpAgain(now.setAside) }
+    if now.setAside != setAside { try followSetAside() }
     guard now.missing != missingCount else { return }
     for row in try record.sections(volume.id) where row.state == .missing && rows[row.z]?.state != .missing {
       rows[row.z] = row
       plan.declareMissing(row.z)
-      awaitedSince[row.z] = nil
     }
     missingCount = now.missing
   }
@@ -165,11 +165,10 @@ final class VolumePipeline {
       log.info("\(name) z \(file.z): received after it was declared missing (\(file.path))")
     }
     if let warning { log.warning("\(name) z \(file.z): \(warning)") }
-    if rows[file.z]?.state == .setAside { setAsideCount -= 1 }
+    setAside.remove(file.z)
     troubles[file.z] = nil
     try reloadRow(file.z)
     plan.insert(file.z, source: taken.sha256)
-    awaitedSince[file.z] = nil
   }
 
   func declareMissing(_ z: SectionNumber) throws {
@@ -177,24 +176,45 @@ final class VolumePipeline {
     try reloadRow(z)
     plan.declareMissing(z)
     missingCount += 1
-    awaitedSince[z] = nil
     log.warning("\(name) z \(z): declared missing, neighbours are linked across")
   }
 
   /// Nothing comes above the last present section: the tail becomes final.
   func finish(at z: SectionNumber?) throws {
-    let aside = rows.values.filter { $0.state == .setAside }.map(\.z).max()
-    guard let last = z ?? [plan.stack.last, aside].compactMap(\.self).max(), last != plan.lastZ else { return }
+    guard let last = z ?? rows.keys.max(), last != plan.lastZ else { return }
     try record.setFinished(volume: volume.id, lastZ: last, run: runID)
     plan.finish(at: last)
   }
 
-  /// Declares holes that have been open for longer than the configuration allows.
+  /// Declares holes that have been open for longer than the configuration allows. A restart does not begin anew: a hole is as old as the
+  /// younger of its neighbours.
   func declareOverdue(now: Double) throws {
     guard let limit = configuration.missingAfter else { return }
-    let awaited = plan.awaited()
-    for z in awaited where awaitedSince[z] == nil { awaitedSince[z] = now }
-    for z in awaited where now - (awaitedSince[z] ?? now) >= limit { try declareMissing(z) }
+    let holes = plan.holes().filter { $0.sections.count <= VolumePlan.largestHole }
+    let known = openSince
+    openSince = [:]
+    for hole in holes {
+      let first = hole.sections.lowerBound
+      let since = try known[first] ?? now - record.secondsSinceReceived(volume: volume.id, hole.below, hole.above)
+      openSince[first] = since
+      if now - since >= limit { for z in hole.sections { try declareMissing(z) } }
+    }
+  }
+
+  /// Declares every section missing that is waited for.
+  /// - Throws: a sentence if a hole is so large that a number is more likely wrong.
+  func declareAllMissing() throws {
+    let holes = plan.holes()
+    if let hole = holes.first(where: { $0.sections.count > VolumePlan.largestHole }) {
+      throw OperatorError("\(name): \(Self.sentence(hole))", status: .badData)
+    }
+    for z in holes.flatMap(\.sections) { try declareMissing(z) }
+  }
+
+  /// What is the matter with a hole that is too large to be believed.
+  static func sentence(_ hole: VolumePlan.Hole) -> String {
+    "\(hole.sections.count) sections are missing between z \(hole.below) and z \(hole.above): if one of the two numbers is wrong, "
+      + "`fgnetd set-aside` it; else `fgnetd declare-missing \(hole.sections.lowerBound) --to \(hole.sections.upperBound)`"
   }
 
   // MARK: Work
@@ -265,9 +285,13 @@ final class VolumePipeline {
   private func count(_ state: SectionState) -> Int { rows.values.count { $0.state == state } }
 
   var status: DaemonStatus.Volume {
-    DaemonStatus.Volume(
+    let holes = plan.holes()
+    return DaemonStatus.Volume(
       name: name, folder: configuration.folder, intake: nil, received: received, provisional: count(.provisional),
-      final: count(.final), missing: count(.missing), sectionsSetAside: setAsideCount, awaited: plan.awaited(),
+      final: count(.final), missing: count(.missing), sectionsSetAside: setAside.count,
+      awaited: holes.prefix(100).map { [$0.sections.lowerBound, $0.sections.upperBound] },
+      awaitedCount: holes.reduce(0) { $0 + $1.sections.count },
+      doubt: holes.first { $0.sections.count > VolumePlan.largestHole }.map(Self.sentence),
       atWork: making.map(\.order.z), finishedAt: plan.lastZ,
       secondsByStage: timings.seconds, activity: timings.activity)
   }

@@ -101,19 +101,39 @@ struct VolumePlan {
     max(0, place - below)..<min(stack.count, place + above + 1)
   }
 
-  /// Sections between two neighbours of the stack that are neither here nor declared missing, in z order.
-  func openGap(below place: Int) -> [SectionNumber] {
-    guard place > 0, stack[place] - stack[place - 1] > 1 else { return [] }
-    return (stack[place - 1] + 1..<stack[place]).filter { !missing.contains($0) }
+  /// Neighbouring sections that are neither here nor declared missing, between present ones.
+  struct Hole: Equatable {
+    var sections: ClosedRange<SectionNumber>
+    /// The present sections below and above it.
+    var below: SectionNumber
+    var above: SectionNumber
   }
 
-  /// All sections that are waited for: holes between present ones.
-  func awaited() -> [SectionNumber] { stack.indices.flatMap(openGap) }
+  /// The most sections of a hole that are declared missing without being named one by one: beyond it a number is more likely wrong.
+  static let largestHole = 1000
+
+  /// What is waited for, in z order. The time does not depend on how large a hole is: one wrong number makes it a billion.
+  func holes() -> [Hole] { stack.indices.flatMap(holes(below:)) }
+
+  private func holes(below place: Int) -> [Hole] {
+    guard let gap = gapBelow(place), gap > 0 else { return [] }
+    let below = stack[place - 1]
+    let above = stack[place]
+    let declared =
+      gap <= missing.count
+      ? (below + 1..<above).filter(missing.contains) : missing.filter { below < $0 && $0 < above }.sorted()
+    var found: [Hole] = []
+    var next = below + 1
+    for z in declared + [above] {
+      if next < z { found.append(Hole(sections: next...z - 1, below: below, above: above)) }
+      next = z + 1
+    }
+    return found
+  }
 
   private func isClosed(below place: Int) -> Bool {
-    guard place > 0 else { return true }
-    let between = stack[place] - stack[place - 1] - 1
-    return between == 0 || (Int(between) <= missing.count && openGap(below: place).isEmpty)
+    guard let gap = gapBelow(place), gap > 0 else { return true }
+    return gap <= missing.count && (stack[place - 1] + 1..<stack[place]).allSatisfy(missing.contains)
   }
 
   private var isTopClosed: Bool {

@@ -30,9 +30,14 @@ struct DaemonStatus: Codable, Sendable, Equatable {
     var provisional: Int
     var final: Int
     var missing: Int
-    /// Sections that a stage failed on.
+    /// Sections that a stage failed on, or that an operator left out.
     var sectionsSetAside: Int
-    var awaited: [Int32]
+    /// Sections that are waited for, as ranges: first and last number. The lowest 100.
+    var awaited: [[Int32]]
+    /// How many sections are waited for.
+    var awaitedCount: Int
+    /// A sentence, if so many are waited for that a number is likely wrong.
+    var doubt: String?
     /// Sections that are being segmented, in the order they were begun.
     var atWork: [Int32]
     var finishedAt: Int32?

@@ -44,12 +44,14 @@ public struct Median: ImageStage {
 func filtered(
   _ image: Plane<Float>, stage: String, _ filter: (UnsafePointer<Float>?, UnsafeMutablePointer<Float>?) -> Int32
 ) throws(StageError) -> Plane<Float> {
-  var out = image
-  let status = image.storage.withUnsafeBufferPointer { source in
-    out.storage.withUnsafeMutableBufferPointer { target in filter(source.baseAddress, target.baseAddress) }
+  var status: Int32 = 0
+  // The filter writes every pixel.
+  let storage = [Float](unsafeUninitializedCapacity: image.storage.count) { target, count in
+    status = image.storage.withUnsafeBufferPointer { filter($0.baseAddress, target.baseAddress) }
+    count = status == 0 ? image.storage.count : 0
   }
   guard status == 0 else { throw StageError.memory(stage, height: image.height, width: image.width) }
-  return out
+  return Plane(height: image.height, width: image.width, storage: storage)
 }
 
 extension StageError {

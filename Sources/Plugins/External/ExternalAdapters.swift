@@ -55,7 +55,8 @@ struct ExternalAgglomerate: AgglomerateStage, SupervisedStage {
   let fingerprint: String
   let runner: any ExternalRunner
 
-  var lookBehind: Int { runner.reach.lookBehind }
+  // The edges of a section lead to the section below.
+  var lookBehind: Int { max(1, runner.reach.lookBehind) }
   var lookAhead: Int { runner.reach.lookAhead }
 
   func decide(_ decided: Range<Int>, in window: [SectionGraph]) throws(StageError) -> [[EdgeDecision]] {

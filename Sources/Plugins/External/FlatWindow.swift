@@ -1,6 +1,7 @@
 import Domain
 
-/// The region graphs of a window, end to end, as they cross to another program or language.
+/// The region graphs of a window, end to end, as they cross to another program or language. Both ends of every edge are among its fragments:
+/// a window has a section below those to be decided, unless the stack begins there.
 struct FlatWindow {
   var z: [Int32] = []
   /// Of section s: fragmentStart[s] ..< fragmentStart[s + 1].
@@ -20,18 +21,22 @@ struct FlatWindow {
   init(_ window: [SectionGraph], decided: Range<Int>) {
     self.decided = decided
     decisions = decided.map { window[$0].edges.count }
-    for section in window {
+    for (index, section) in window.enumerated() {
       z.append(section.z)
       for fragment in section.fragments { fragments.append(fragment.rawValue) }
       for area in section.areas { areas.append(Int64(area)) }
       fragmentStart.append(Int64(fragments.count))
       let edges = section.edges
-      for id in edges.a { a.append(id.rawValue) }
-      for id in edges.b { b.append(id.rawValue) }
-      let before = Int64(bins.count)
-      for end in edges.start.dropFirst() { histogramStart.append(before + Int64(end)) }
-      bins += edges.bins
-      counts += edges.counts
+      for edge in edges.indices {
+        // The section below the window is not part of it: neither are the edges to it.
+        if index == 0, !decided.contains(0), edges.a[edge].z < section.z { continue }
+        a.append(edges.a[edge].rawValue)
+        b.append(edges.b[edge].rawValue)
+        let entries = edges.start[edge]..<edges.start[edge + 1]
+        bins += edges.bins[entries]
+        counts += edges.counts[entries]
+        histogramStart.append(Int64(bins.count))
+      }
       edgeStart.append(Int64(a.count))
     }
   }

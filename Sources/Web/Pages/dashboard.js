@@ -75,7 +75,7 @@ function open(card) {
 function letter(card, index) {
   const state = card.strip.states[index];
   const z = card.strip.firstZ + index;
-  if (state === '.' && card.awaited.includes(z)) return 'w';
+  if (state === '.' && card.awaited.some(([first, last]) => first <= z && z <= last)) return 'w';
   return (state === 'r' || state === 'p') && card.atWork.includes(z) ? 'a' : state;
 }
 
@@ -182,7 +182,9 @@ function showStatus(status) {
       `${counted(volume.final, 'section')} final, ${whole(volume.provisional)} provisional, ${whole(volume.received)} waiting, ${whole(volume.missing)} missing, ${whole(volume.sectionsSetAside)} set aside; ${whole(activity.sectionsPerHour)} sections an hour; `,
       element('span', activity.keepsUp ? 'keeps up' : 'FALLS BEHIND', activity.keepsUp ? {} : {class: 'behind'}),
       activity.bottleneck ? `; the bottleneck is ${activity.bottleneck}` : '');
-    if (volume.awaited.length) facts.append(`; waits for z ${volume.awaited.slice(0, 10).join(', ')}`);
+    const holes = volume.awaited.slice(0, 10).map(([first, last]) => first === last ? first : `${first} to ${last}`);
+    if (holes.length) facts.append(`; waits for ${counted(volume.awaitedCount, 'section')}: z ${holes.join(', ')}`);
+    if (volume.doubt) facts.append(element('span', `; ${volume.doubt}`, {class: 'behind'}));
     stages(node.querySelector('.stages'), activity.stages);
     if (made.strip?.firstZ !== undefined) drawStrip(made);
   }

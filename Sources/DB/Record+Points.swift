@@ -1,0 +1,73 @@
+public import Domain
+
+/// A fragment as a point of its segment's tree.
+public struct SegmentPoint: Sendable, Equatable {
+  public var fragment: FragmentID
+  /// Section, and the mean row and column of its pixels.
+  public var z: SectionNumber
+  public var y: Double
+  public var x: Double
+  /// Pixels.
+  public var area: Int64
+  /// The next fragment on the way to the segment's first one; nil for that one, and where no edge leads on.
+  public var parent: FragmentID?
+}
+
+extension Record {
+  /// Live segments of a volume that have final fragments, in ascending order.
+  public func liveSegments(volume: Int64) throws(DatabaseError) -> [SegmentID] {
+    let rows = try connection.execute(
+      "select segment_id from segment where volume_id = $1 and state = 'live' order by segment_id", [.int(volume)])
+    var segments: [SegmentID] = []
+    for row in 0..<rows.count { segments.append(SegmentID(signed: try rows.int(row, 0))) }
+    return segments
+  }
+
+  /// The final fragments of a segment as a tree: of the edges that hold it together those with the highest scores, rooted at its
+  /// first fragment. In the order of their ids.
+  /// - Returns: nothing if it is not live.
+  public func points(volume: Int64, segment: SegmentID) throws(DatabaseError) -> [SegmentPoint] {
+    let found = try connection.execute(
+      """
+      select f.fragment_id, f.centroid_y, f.centroid_x, f.area_px
+      from fragments_as_of($1::integer, null, $2) f where f.final order by f.fragment_id
+      """, [.int(volume), .int(segment.signed)])
+    var points: [SegmentPoint] = []
+    var places: [Int64: Int] = [:]
+    for row in 0..<found.count {
+      let id = FragmentID(signed: try found.int(row, 0))
+      places[id.signed] = row
+      points.append(
+        SegmentPoint(
+          fragment: id, z: id.z, y: try found.double(row, 1), x: try found.double(row, 2), area: try found.int(row, 3)))
+    }
+    // One look-up for each fragment, whatever the planner knows of the tables.
+    let edges = try connection.execute(
+      """
+      select e.fragment_a, e.fragment_b from unnest($2::bigint[]) n (id)
+      cross join lateral (
+        select * from effective_edge e where e.volume_id = $1 and e.fragment_a = n.id offset 0
+      ) e
+      order by e.corrected desc, e.score desc, e.fragment_a, e.fragment_b
+      """, [.int(volume), .ints(points.map(\.fragment.signed))])
+    var sets = UnionFind(count: points.count)
+    var near = [[Int]](repeating: [], count: points.count)
+    for row in 0..<edges.count {
+      guard let a = places[try edges.int(row, 0)], let b = places[try edges.int(row, 1)], sets.union(a, b) else {
+        continue
+      }
+      near[a].append(b)
+      near[b].append(a)
+    }
+    for root in points.indices where sets.find(root) == root {
+      var reached = [root]
+      while let place = reached.popLast() {
+        for next in near[place] where next != root && points[next].parent == nil {
+          points[next].parent = points[place].fragment
+          reached.append(next)
+        }
+      }
+    }
+    return points
+  }
+}
