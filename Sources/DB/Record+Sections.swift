@@ -211,7 +211,7 @@ extension Record {
     try connection.transaction { () throws(DatabaseError) in
       if let lastZ {
         let above = try connection.execute(
-          "select max(z) from section where volume_id = $1 and z > $2 and state not in ('superseded', 'missing')",
+          "select max(z) from section where volume_id = $1 and z > $2 and state not in ('superseded', 'missing', 'set_aside')",
           [.int(volume), .int(lastZ)])
         if let z = try above.optionalInt(0, 0) {
           throw .conflict("section \(z) was taken in already, so section \(lastZ) cannot be the last")

@@ -54,6 +54,16 @@ public struct SectionRow: Sendable, Equatable {
   public var note: String?
 }
 
+extension SectionRow {
+  /// Where a stack ends: its highest present section, or, of those right above it that are missing or set aside, the highest.
+  public static func top(of rows: some Collection<SectionRow>) -> SectionNumber? {
+    let absent = Set(rows.filter { $0.state == .missing || $0.state == .setAside }.map(\.z))
+    guard var top = rows.map(\.z).filter({ !absent.contains($0) }).max() else { return absent.max() }
+    while absent.contains(top + 1) { top += 1 }
+    return top
+  }
+}
+
 /// A file as `stat` shows it; equal stamps are taken for equal bytes.
 public struct FileStamp: Sendable, Hashable {
   public var path: String

@@ -34,14 +34,17 @@ struct FinishCommand: ParsableCommand {
 
   @OptionGroup var config: ConfigurationOption
   @OptionGroup var volume: VolumeOption
-  @Option(help: "The last section's number; without it, the highest that is there.") var last: Int32?
+  @Option(
+    help: "The last section's number; without it, the highest that is there, or is missing or set aside right above it."
+  )
+  var last: Int32?
 
   func run() throws {
     let configuration = try config.load()
     let name = try volume.chosen(configuration)
     try withRecord(configuration) { record in
       let row = try volumeRow(record, name)
-      guard let top = try last ?? record.sections(row.id).last?.z else {
+      guard let top = try last ?? SectionRow.top(of: record.sections(row.id)) else {
         throw OperatorError("volume \(name) has no sections yet", status: .noInput)
       }
       try record.setFinished(volume: row.id, lastZ: top, run: nil)

@@ -181,7 +181,7 @@ final class VolumePipeline {
 
   /// Nothing comes above the last present section: the tail becomes final.
   func finish(at z: SectionNumber?) throws {
-    guard let last = z ?? rows.keys.max(), last != plan.lastZ else { return }
+    guard let last = z ?? SectionRow.top(of: rows.values), last != plan.lastZ else { return }
     try record.setFinished(volume: volume.id, lastZ: last, run: runID)
     plan.finish(at: last)
   }
