@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-review bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth bench-db lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak test-stages bench-stages bench-denoise
+.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-review bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth bench-db bench-web test-web lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak test-stages bench-stages bench-denoise
 
 all: build
 
@@ -53,6 +53,15 @@ soak: build
 # The examples of stages that need scikit-image, PyTorch and waterz, which are installed in an environment of their own (stages/test.sh).
 test-stages: build
 	@stages/test.sh "$(BIN)" $(wildcard $(DATA))
+
+# The pages in a real browser, and other programs' clients on the daemon's addresses (tools/test-web.sh). Needs Chromium. PICTURES=folder keeps
+# pictures of the pages.
+test-web: build
+	@tools/test-web.sh "$(BIN)" $(if $(PICTURES),--pictures "$(PICTURES)")
+
+# The pipeline's speed with pages open beside it, against that with nobody looking (Benchmarks/web/run.py). Nothing else may run.
+bench-web: build
+	@python3 Benchmarks/web/run.py "$(BIN)" $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(SIZE),--size $(SIZE))
 
 # What a stage from outside costs beside the network; what the built-in denoise stages cost and are good for
 # (Benchmarks/stages/run.sh).

@@ -28,6 +28,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: ["FullFoundation"]),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
   ],
   targets: [
     // C libraries of the system.
@@ -58,9 +60,16 @@ let package = Package(
       // A section of pixels at -O0 takes a minute; every test that needs one would wait for it.
       swiftSettings: swiftSettings + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     library(
+      "Web",
+      [
+        "Domain", "Volumes", "DB", "CDeflate", .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "Logging", package: "swift-log"),
+      ], resources: [.embedInCode("Pages")]),
+    library(
       "Daemon",
       [
-        "Domain", "FGNetKernel", "Volumes", "DB", "Intake", "Plugins", "Simulator", "CLinux",
+        "Domain", "FGNetKernel", "Volumes", "DB", "Intake", "Plugins", "Simulator", "Web", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
@@ -93,10 +102,11 @@ let package = Package(
     tests("IntakeTests", ["Intake", "Domain"]),
     tests("PluginsTests", ["Plugins", "Domain", "FGNetKernel"], exclude: ["Stages"]),
     tests("SimulatorTests", ["Simulator", "Domain"]),
+    tests("WebTests", ["Web", "Domain"]),
     tests(
       "DaemonTests",
       [
-        "Daemon", "Domain", "DB", "Intake", "Plugins", "Volumes", "Simulator",
+        "Daemon", "Domain", "DB", "Intake", "Plugins", "Volumes", "Simulator", "Web",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], exclude: ["Stages"]),

@@ -17,6 +17,7 @@ FORBIDDEN = {  # room -> rooms it must not know, whatever Package.swift says
     "DB": {"Volumes", "Intake", "Plugins", "Daemon", "FGNetKernel"},
     "Intake": {"Volumes", "DB", "Plugins", "Daemon", "FGNetKernel"},
     "Plugins": {"Volumes", "DB", "Intake", "Daemon"},
+    "Web": {"FGNetKernel", "Intake", "Plugins", "Daemon"},
 }
 
 

@@ -58,6 +58,17 @@ public enum Access {
     }
   }
 
+  /// Gives up every right but those of a reader, for the rest of the connection, if this user may act as one.
+  public static func workAsReader(_ connection: Connection) throws(DatabaseError) {
+    let isPossible = try connection.execute(
+      """
+      select exists (select from pg_roles where rolname = 'fgnet_reader' and pg_has_role(session_user, oid, 'member')
+        and has_schema_privilege(oid, 'fgnet', 'usage'))
+      """
+    ).bool(0, 0)
+    if isPossible { try connection.script("set role fgnet_reader") }
+  }
+
   /// What the database has.
   public static func state(_ connection: Connection) throws(DatabaseError) -> State {
     let facts = try connection.execute(

@@ -54,6 +54,19 @@ import Testing
       }
     }
     #expect(found == labels)
+    // The program decodes them by itself; windows begin and end anywhere.
+    let all = PlaneWindow(height: height, width: width)
+    let shown = try #require(try stack.record.segmentation(volume: stack.volume, z: 0))
+    for window in [all, PlaneWindow(rows: height / 3..<height, columns: width / 2..<width)] {
+      let plane = try stack.record.labels(volume: stack.volume, z: 0, operation: shown.operation, window)
+      #expect(plane == Plane(height: height, width: width, storage: labels).cropped(to: window))
+    }
+    #expect(shown.labelsOperation == shown.operation && shown.isFinal)
+    let table = try stack.record.segmentsByLabel(volume: stack.volume, z: 0)
+    for label in Set(labels).subtracting([0]) {
+      #expect(table[Int(label)] == FragmentID(z: 0, signature: 5, label: label).rawValue)
+    }
+    #expect(try stack.record.segmentation(volume: stack.volume, z: 0, asOf: shown.operation - 1) == nil)
     // The look-up of a point goes another way.
     let points = try stack.database.connection.execute(
       """

@@ -3,6 +3,7 @@ import Domain
 import Foundation
 import Plugins
 import Testing
+import Volumes
 
 @testable import Daemon
 

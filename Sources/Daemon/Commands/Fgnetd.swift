@@ -17,7 +17,7 @@ public struct Fgnetd: ParsableCommand {
       SQLCommand.self,
       InitDatabaseCommand.self,
       ExportCommand.self, EvaluateCommand.self,
-      TuneCommand.self, RenderCommand.self, VerifyCommand.self,
+      TuneCommand.self, RenderCommand.self, PlotCommand.self, VerifyCommand.self,
       ImportCorrectionsCommand.self, SimulateCommand.self, ModelCommand.self,
     ])
   public init() {}

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import Synchronization
+import Web
 
 /// `fgnetd run`: the daemon.
 struct RunCommand: ParsableCommand {
@@ -24,6 +25,9 @@ struct RunCommand: ParsableCommand {
     try core.open()
     defer { core.close() }
     core.logProcessor()
+    let web = configuration.web.map { core.webServer($0) }
+    web?.start()
+    defer { web?.stop() }
     let known = try core.knownFiles()
     let intakes = try configuration.volumes.map { volume in
       try IntakeThread(

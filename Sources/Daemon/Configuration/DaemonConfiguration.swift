@@ -2,6 +2,7 @@ import Domain
 import Foundation
 import Plugins
 import Volumes
+import Web
 import Yams
 
 /// Everything the daemon is told, read once and checked whole.
@@ -65,6 +66,8 @@ struct DaemonConfiguration: Sendable {
   static let leastMemory = 512 << 20
   /// Bytes of disk, in the state directory, for layers that do not fit the memory.
   var scratchLimit: Int
+  /// Pages and metrics over HTTP; nil: none.
+  var web: WebConfiguration?
   /// The file's text, for provenance.
   var text: String
   /// Where it was read, for faults.
@@ -100,6 +103,8 @@ struct DaemonConfiguration: Sendable {
     let database = root.mapping("database")
     let intake = root.mapping("intake")
     let stages = root.mapping("stages")
+    let web = web(root.mapping("http"))
+    let beside = web?.memory ?? 0
     let result = DaemonConfiguration(
       stateDirectory: absolute(root.requiredString("state_directory")),
       databaseURL: database.optionalString("url"),
@@ -117,9 +122,9 @@ struct DaemonConfiguration: Sendable {
       externalStages: root.sequence("external_stages").compactMap { ExternalStageConfiguration($0) },
       stageFolders: root.strings("stage_folders", default: []).map(absolute),
       threads: root.int("threads", default: 0, in: 0...1024),
-      memoryLimit: root.bytes("memory_limit", default: 4 << 30, atLeast: leastMemory),
+      memoryLimit: root.bytes("memory_limit", default: 4 << 30, atLeast: leastMemory + beside) - beside,
       scratchLimit: root.bytes("scratch_limit", default: 32 << 30, atLeast: 0),
-      text: text, path: path)
+      web: web, text: text, path: path)
     for stage in result.intakeIgnoreFaults { intake.fault(stage) }
     for mapping in [database, intake, stages, root] { mapping.finish() }
     if result.volumes.isEmpty { root.fault("volumes is empty: name at least one volume with its folder") }

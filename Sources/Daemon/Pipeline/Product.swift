@@ -1,4 +1,5 @@
 import Domain
+import Volumes
 
 /// A section's product: which file, and what it is computed from.
 struct Product {

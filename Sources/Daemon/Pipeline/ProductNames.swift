@@ -1,20 +1,6 @@
 import Domain
 import Volumes
 
-/// Names in a volume's folder of the store:
-/// `z000123-<12 hex of the source's SHA-256>.image.h5` the section as it came, and
-/// `z000123-<12 hex of the content>.h5` its products. A name is never reused for other content.
-func sectionPrefix(_ z: SectionNumber) -> String {
-  let digits = String(z.magnitude)
-  return (z < 0 ? "z-" : "z") + String(repeating: "0", count: max(0, 6 - digits.count)) + digits + "-"
-}
-
-func productName(_ z: SectionNumber, _ content: String) -> String { sectionPrefix(z) + content.prefix(12) + ".h5" }
-
-func imageName(_ z: SectionNumber, _ sha256: String) -> String { sectionPrefix(z) + sha256.prefix(12) + ".image.h5" }
-
-func isImageName(_ name: String) -> Bool { name.hasSuffix(".image.h5") }
-
 extension SectionStore {
   /// A volume's folder in a state directory.
   init(stateDirectory: String, volume: String) { self.init(directory: stateDirectory + "/sections/" + volume) }

@@ -291,7 +291,8 @@ final class VolumePipeline {
       final: count(.final), missing: count(.missing), sectionsSetAside: setAside.count,
       awaited: holes.prefix(100).map { [$0.sections.lowerBound, $0.sections.upperBound] },
       awaitedCount: holes.reduce(0) { $0 + $1.sections.count },
-      doubt: holes.first { $0.sections.count > VolumePlan.largestHole }.map(Self.sentence), finishedAt: plan.lastZ,
+      doubt: holes.first { $0.sections.count > VolumePlan.largestHole }.map(Self.sentence),
+      atWork: making.map(\.order.z), finishedAt: plan.lastZ,
       secondsByStage: timings.seconds, activity: timings.activity)
   }
 

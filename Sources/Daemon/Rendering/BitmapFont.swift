@@ -1,3 +1,5 @@
+import Domain
+
 /// A font of 5 x 7 pixels for captions.
 enum BitmapFont {
   static let height = 7

@@ -1,3 +1,5 @@
+import Domain
+
 /// Several pictures side by side, each under its caption.
 struct Montage {
   struct Panel {

@@ -1,16 +1,6 @@
-/// A colour, 8 bits a channel, as screens want it (sRGB).
-public struct RGB: Sendable, Equatable, Hashable {
-  public var red: UInt8
-  public var green: UInt8
-  public var blue: UInt8
-  public init(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
-    self.red = red
-    self.green = green
-    self.blue = blue
-  }
-  /// A grey.
-  public init(grey: UInt8) { self.init(grey, grey, grey) }
+public import Domain
 
+extension RGB {
   /// This colour with `share` (0...1) of `other` mixed in.
   func mixed(with other: RGB, share: Float) -> RGB {
     func mix(_ a: UInt8, _ b: UInt8) -> UInt8 {

@@ -42,6 +42,7 @@ extension DaemonConfiguration {
     if differs(\.databaseURL) || differs(\.postgresBinaries) { changed.append("database") }
     if differs(\.volumes) { changed.append("volumes") }
     if differs(\.intake) { changed.append("intake") }
+    if differs(\.web) { changed.append("http") }
     guard changed.isEmpty else {
       throw OperatorError("\(changed.joined(separator: ", ")) changed, which takes a restart", status: .configuration)
     }

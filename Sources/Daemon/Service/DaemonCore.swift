@@ -67,6 +67,9 @@ final class DaemonCore {
     session = DatabaseSession(configuration, isDaemon: true)
   }
 
+  /// Of the database, for libpq.
+  var conninfo: String { session.conninfo }
+
   // MARK: Opening
 
   func open() throws {

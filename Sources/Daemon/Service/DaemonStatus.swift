@@ -38,6 +38,8 @@ struct DaemonStatus: Codable, Sendable, Equatable {
     var awaitedCount: Int
     /// A sentence, if so many are waited for that a number is likely wrong.
     var doubt: String?
+    /// Sections that are being segmented, in the order they were begun.
+    var atWork: [Int32]
     var finishedAt: Int32?
     var secondsByStage: [String: Double]
     var activity: Activity

@@ -1,12 +1,26 @@
 import Glibc
 
+/// A colour, 8 bits a channel, as screens want it (sRGB).
+public struct RGB: Sendable, Equatable, Hashable {
+  public var red: UInt8
+  public var green: UInt8
+  public var blue: UInt8
+  public init(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
+    self.red = red
+    self.green = green
+    self.blue = blue
+  }
+  /// A grey.
+  public init(grey: UInt8) { self.init(grey, grey, grey) }
+}
+
 /// Colours for segments: a function of the id alone, so a neuron has one colour in every section, run and picture.
-enum SegmentPalette {
+public enum SegmentPalette {
   /// The colour of a segment or fragment. Id 0 ("none") is black.
   ///
   /// Hue, chroma and lightness are drawn from a hash of the id in the OKLCH space (Ottosson 2020), where equal steps look
   /// equal, so that neighbours are told apart and no colour is lost against the grey image.
-  static func color(of id: UInt64) -> RGB {
+  public static func color(of id: UInt64) -> RGB {
     guard id != 0 else { return RGB(0, 0, 0) }
     let h = mix(id)
     let hue = Double(h & 0xFFFF) / 65_536 * 2 * Double.pi
