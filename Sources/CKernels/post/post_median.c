@@ -37,7 +37,7 @@ CLONES static void medianBlock(const float *image, size_t stride, int radius, fl
   memcpy(out, v[1], lanes * sizeof(float));
 }
 
-// Windows of 3 and 5: whole numbers in the order of the floats, as their comparison is one instruction.
+// Windows of 5: whole numbers in the order of the floats, as their comparison is one instruction.
 
 // What is not finite is 0.
 CLONES static void toKeys(const float *restrict from, int32_t *restrict to, size_t n) {
@@ -60,12 +60,6 @@ static inline __attribute__((always_inline)) float fromKey(int32_t key) {
     q = MOST(p, q);                 \
     p = least_;                     \
   } while (0)
-#define SORT3(a, b, c) \
-  do {                 \
-    SORT(a, b);        \
-    SORT(b, c);        \
-    SORT(a, b);        \
-  } while (0)
 #define SORT5(a, b, c, d, e) \
   do {                       \
     SORT(a, b);              \
@@ -78,24 +72,6 @@ static inline __attribute__((always_inline)) float fromKey(int32_t key) {
     SORT(b, d);              \
     SORT(b, c);              \
   } while (0)
-
-// Of nine: the median of the largest of the columns' least, the middle of their middles and the least of their largest.
-CLONES static void medianRow3(
-    const int32_t *restrict r0, const int32_t *restrict r1, const int32_t *restrict r2, float *restrict out, size_t n) {
-#pragma clang loop interleave_count(1) vectorize_width(16)
-  for (size_t i = 0; i < n; i++) {
-    int32_t a0 = r0[i], a1 = r1[i], a2 = r2[i];
-    int32_t b0 = r0[i + 1], b1 = r1[i + 1], b2 = r2[i + 1];
-    int32_t c0 = r0[i + 2], c1 = r1[i + 2], c2 = r2[i + 2];
-    SORT3(a0, a1, a2);
-    SORT3(b0, b1, b2);
-    SORT3(c0, c1, c2);
-    int32_t low = MOST(MOST(a0, b0), c0), high = LEAST(LEAST(a2, b2), c2);
-    int32_t mid = MOST(LEAST(a1, b1), LEAST(MOST(a1, b1), c1));
-    SORT(low, mid);
-    out[i] = fromKey(MOST(low, LEAST(mid, high)));
-  }
-}
 
 // Columns are sorted once for all windows they are part of.
 CLONES static void sortColumns5(
@@ -145,6 +121,60 @@ CLONES static void medianRow5(
 #undef ROW
 }
 
+// Windows of 3, on floats that are finite: `p < q ? p : q` and `p > q ? p : q` are one instruction each.
+#define LEAST_OF(p, q) ((p) < (q) ? (p) : (q))
+#define MOST_OF(p, q) ((p) > (q) ? (p) : (q))
+
+CLONES static void sortColumns3(
+    const float *restrict r0, const float *restrict r1, const float *restrict r2, float *restrict s0, float *restrict s1,
+    float *restrict s2, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    float a = LEAST_OF(r0[i], r1[i]), b = MOST_OF(r0[i], r1[i]), c = LEAST_OF(b, r2[i]);
+    s0[i] = LEAST_OF(a, c);
+    s1[i] = MOST_OF(a, c);
+    s2[i] = MOST_OF(b, r2[i]);
+  }
+}
+
+// Of nine: the median of the largest of the columns' least, the middle of their middles and the least of their largest. A column (l, m, h) and
+// its two neighbours come as rows of their own: of one row and its shifts the compiler makes shuffles, which take longer than loads.
+CLONES static void medianRow3(
+    const float *restrict l0, const float *restrict l1, const float *restrict l2, const float *restrict m0,
+    const float *restrict m1, const float *restrict m2, const float *restrict h0, const float *restrict h1,
+    const float *restrict h2, float *restrict out, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    float low = MOST_OF(MOST_OF(l0[i], l1[i]), l2[i]), high = LEAST_OF(LEAST_OF(h0[i], h1[i]), h2[i]);
+    float middle = MOST_OF(LEAST_OF(m0[i], m1[i]), LEAST_OF(MOST_OF(m0[i], m1[i]), m2[i]));
+    out[i] = MOST_OF(LEAST_OF(low, middle), LEAST_OF(MOST_OF(low, middle), high));
+  }
+}
+
+// Rows do not begin alike modulo 4096 bytes: the processor would take a write to one for a write to another.
+static size_t rowStride(size_t columns) { return (columns + 1023) / 1024 * 1024 + 112; }
+
+// A row of the image with a pixel more on each side.
+static void paddedRow(const float *src, size_t height, size_t width, ptrdiff_t y, float *to) {
+  finiteRow(src + clampIndex(y, height) * width, to + 1, width);
+  to[0] = to[1];
+  to[width + 1] = to[width];
+}
+
+static int median3(const float *src, float *dst, size_t height, size_t width) {
+  size_t columns = width + 2, stride = rowStride(columns);
+  float *rows = malloc(sizeof(float) * 6 * stride);
+  if (!rows) return -1;
+  float *l = rows + 3 * stride, *m = l + stride, *h = m + stride;
+  for (ptrdiff_t y = -1; y < 1; y++) paddedRow(src, height, width, y, rows + (size_t)(y + 1) * stride);
+  for (size_t y = 0; y < height; y++) {
+    // The newest row takes the place of the oldest: columns are sorted, so the order of rows does not matter.
+    paddedRow(src, height, width, (ptrdiff_t)y + 1, rows + (y + 2) % 3 * stride);
+    sortColumns3(rows, rows + stride, rows + 2 * stride, l, m, h, columns);
+    medianRow3(l, l + 1, l + 2, m, m + 1, m + 2, h, h + 1, h + 2, dst + y * width, width);
+  }
+  free(rows);
+  return 0;
+}
+
 // Keys of a row of the padded image.
 static void keyRow(const float *src, size_t height, size_t width, ptrdiff_t y, size_t radius, int32_t *to) {
   toKeys(src + clampIndex(y, height) * width, to + radius, width);
@@ -154,27 +184,22 @@ static void keyRow(const float *src, size_t height, size_t width, ptrdiff_t y, s
   }
 }
 
-static int smallMedian(const float *src, float *dst, size_t height, size_t width, size_t radius) {
-  // Rows do not begin alike modulo 4096 bytes: the processor would take a write to one for a write to another.
-  size_t side = 2 * radius + 1, columns = width + 2 * radius, stride = (columns + 1023) / 1024 * 1024 + 112;
-  int32_t *rows = malloc(sizeof(int32_t) * 2 * side * stride);
+static int median5(const float *src, float *dst, size_t height, size_t width) {
+  enum { RADIUS = 2, SIDE = 5 };
+  size_t columns = width + 2 * RADIUS, stride = rowStride(columns);
+  int32_t *rows = malloc(sizeof(int32_t) * 2 * SIDE * stride);
   if (!rows) return -1;
-  int32_t *row[5], *sorted[5];
-  for (size_t i = 0; i < side; i++) {
+  int32_t *row[SIDE], *sorted[SIDE];
+  for (size_t i = 0; i < SIDE; i++) {
     row[i] = rows + i * stride;
-    sorted[i] = row[i] + side * stride;
+    sorted[i] = row[i] + SIDE * stride;
   }
-  for (size_t i = 0; i + 1 < side; i++) keyRow(src, height, width, (ptrdiff_t)i - (ptrdiff_t)radius, radius, row[i]);
+  for (size_t i = 0; i + 1 < SIDE; i++) keyRow(src, height, width, (ptrdiff_t)i - RADIUS, RADIUS, row[i]);
   for (size_t y = 0; y < height; y++) {
-    // The newest row takes the place of the oldest: columns are sorted, so the order of rows does not matter.
-    keyRow(src, height, width, (ptrdiff_t)(y + radius), radius, row[(y + side - 1) % side]);
-    if (radius == 1) {
-      medianRow3(row[0], row[1], row[2], dst + y * width, width);
-    } else {
-      sortColumns5(
-          row[0], row[1], row[2], row[3], row[4], sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], columns);
-      medianRow5(sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], dst + y * width, width);
-    }
+    keyRow(src, height, width, (ptrdiff_t)(y + RADIUS), RADIUS, row[(y + SIDE - 1) % SIDE]);
+    sortColumns5(
+        row[0], row[1], row[2], row[3], row[4], sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], columns);
+    medianRow5(sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], dst + y * width, width);
   }
   free(rows);
   return 0;
@@ -182,7 +207,8 @@ static int smallMedian(const float *src, float *dst, size_t height, size_t width
 
 int post_median(const float *src, float *dst, size_t height, size_t width, int radius) {
   if (height == 0 || width == 0) return 0;
-  if (radius <= 2) return smallMedian(src, dst, height, width, (size_t)radius);
+  if (radius == 1) return median3(src, dst, height, width);
+  if (radius == 2) return median5(src, dst, height, width);
   size_t stride = width + 2 * (size_t)radius;
   float *image = padded(src, height, width, (size_t)radius);
   if (!image) return -1;
