@@ -33,6 +33,8 @@ final class DaemonCore {
   /// What the database was not told of them yet.
   private var untold: [AlarmNote] = []
   private let startedAt = Date()
+  /// Of the volumes, what was last known: while the database is away there are no pipelines.
+  private var shownVolumes: [DaemonStatus.Volume] = []
   private var statusWritten = 0.0
   /// Why the status could not be written the last time; told once.
   private var statusFault: String?
@@ -304,11 +306,12 @@ final class DaemonCore {
     for pipeline in pipelines {
       pipeline.timings.noteWaiting(pipeline.received + offers.count(volume: pipeline.name))
     }
+    if !pipelines.isEmpty { shownVolumes = pipelines.map { self.status($0) } }
     let pending = reports.values.reduce(0) { $0 + $1.pending }
     let status = DaemonStatus(
       pid: getpid(), startedAt: startedAt, writtenAt: Date(), state: alarms.alarms.isEmpty ? "running" : "alarm",
       isIdle: isIdle, waitingFiles: pending + offers.count, setAside: setAside, alarms: alarms.alarms,
-      volumes: pipelines.map { self.status($0) })
+      volumes: shownVolumes)
     do {
       try status.write(to: configuration.stateDirectory)
       statusFault = nil
