@@ -53,7 +53,7 @@ static inline __attribute__((always_inline)) float fromKey(int32_t key) {
 }
 
 #define LEAST(p, q) ((p) < (q) ? (p) : (q))
-#define MOST(p, q) ((p) < (q) ? (q) : (p))
+#define MOST(p, q) ((p) > (q) ? (p) : (q))
 #define SORT(p, q)                  \
   do {                              \
     int32_t least_ = LEAST(p, q);   \
@@ -121,18 +121,16 @@ CLONES static void medianRow5(
 #undef ROW
 }
 
-// Windows of 3, on floats that are finite: `p < q ? p : q` and `p > q ? p : q` are one instruction each.
-#define LEAST_OF(p, q) ((p) < (q) ? (p) : (q))
-#define MOST_OF(p, q) ((p) > (q) ? (p) : (q))
+// Windows of 3, on floats: they are finite, so LEAST and MOST are one instruction each.
 
 CLONES static void sortColumns3(
     const float *restrict r0, const float *restrict r1, const float *restrict r2, float *restrict s0, float *restrict s1,
     float *restrict s2, size_t n) {
   for (size_t i = 0; i < n; i++) {
-    float a = LEAST_OF(r0[i], r1[i]), b = MOST_OF(r0[i], r1[i]), c = LEAST_OF(b, r2[i]);
-    s0[i] = LEAST_OF(a, c);
-    s1[i] = MOST_OF(a, c);
-    s2[i] = MOST_OF(b, r2[i]);
+    float a = LEAST(r0[i], r1[i]), b = MOST(r0[i], r1[i]), c = LEAST(b, r2[i]);
+    s0[i] = LEAST(a, c);
+    s1[i] = MOST(a, c);
+    s2[i] = MOST(b, r2[i]);
   }
 }
 
@@ -143,9 +141,9 @@ CLONES static void medianRow3(
     const float *restrict m1, const float *restrict m2, const float *restrict h0, const float *restrict h1,
     const float *restrict h2, float *restrict out, size_t n) {
   for (size_t i = 0; i < n; i++) {
-    float low = MOST_OF(MOST_OF(l0[i], l1[i]), l2[i]), high = LEAST_OF(LEAST_OF(h0[i], h1[i]), h2[i]);
-    float middle = MOST_OF(LEAST_OF(m0[i], m1[i]), LEAST_OF(MOST_OF(m0[i], m1[i]), m2[i]));
-    out[i] = MOST_OF(LEAST_OF(low, middle), LEAST_OF(MOST_OF(low, middle), high));
+    float low = MOST(MOST(l0[i], l1[i]), l2[i]), high = LEAST(LEAST(h0[i], h1[i]), h2[i]);
+    float middle = MOST(LEAST(m0[i], m1[i]), LEAST(MOST(m0[i], m1[i]), m2[i]));
+    out[i] = MOST(LEAST(low, middle), LEAST(MOST(low, middle), high));
   }
 }
 
