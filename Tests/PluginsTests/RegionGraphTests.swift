@@ -88,6 +88,23 @@ struct RegionGraphTests {
     expectSummaries(summaries, fragments)
   }
 
+  /// Counts of 16 bits would overflow three times.
+  @Test("a contact of more pixels than 16 bits can count")
+  func large() throws {
+    let (height, width) = (401, 512)
+    let labels = FragmentSection(labels: Plane(height: height, width: width, repeating: 1), count: 1)
+    let pixels = height * width
+    let z = Plane<UInt8>(height: height, width: width, storage: (0..<pixels).map { $0 % 9 == 0 ? 7 : 255 })
+    let found = try RegionGraphBuilder.graph(
+      z: 5, signature: 3, fragments: labels, affinities: AffinitySection(z: z, y: z, x: z),
+      previous: PreviousSection(fragments: labels, z: 4, signature: 9)
+    ).graph.edges
+    #expect(found.count == 1)
+    let low = UInt32((pixels + 8) / 9)
+    #expect(Array(found[0].histogram.bins) == [7, 255])
+    #expect(Array(found[0].histogram.counts) == [low, UInt32(pixels) - low])
+  }
+
   /// More pairs than are counted at a time, each of which comes again further below.
   @Test("more contacts than are counted at a time")
   func many() throws {

@@ -45,19 +45,19 @@ static int makeRoom(post_contacts *to) {
   return 0;
 }
 
-int post_contacts_append(post_contacts *to, uint64_t pair, uint32_t (*h)[POST_BINS]) {
+int post_contacts_append(post_contacts *to, uint64_t pair, const uint32_t *counts) {
   if (makeRoom(to)) return -1;
   enum { PART = 8 };
   size_t n = to->entries;
   for (size_t part = 0; part < POST_BINS; part += PART) {
-    uint32_t sum[PART], any = 0;
-    for (size_t i = 0; i < PART; i++) any |= sum[i] = h[0][part + i] + h[1][part + i];
+    uint32_t any = 0;
+    for (size_t i = 0; i < PART; i++) any |= counts[part + i];
     if (!any) continue;
     for (size_t i = 0; i < PART; i++) {
       // Written in any case, kept if something was counted.
       to->bins[n] = (uint8_t)(part + i);
-      to->counts[n] = sum[i];
-      n += sum[i] != 0;
+      to->counts[n] = counts[part + i];
+      n += counts[part + i] != 0;
     }
   }
   to->entries = n;
@@ -82,11 +82,11 @@ int post_contacts_add_up(post_contacts *from) {
   post_contacts sum = {0};
   int status = 0;
   for (size_t i = 0; i < from->pairs && status == 0;) {
-    uint32_t histogram[2][POST_BINS] = {0};
+    uint32_t histogram[POST_BINS] = {0};
     const uint64_t pair = sorted[i].key;
     for (; i < from->pairs && sorted[i].key == pair; i++)
       for (uint64_t k = from->start[sorted[i].number]; k < from->start[sorted[i].number + 1]; k++)
-        histogram[0][from->bins[k]] += from->counts[k];
+        histogram[from->bins[k]] += from->counts[k];
     status = post_contacts_append(&sum, pair, histogram);
   }
   free(items);

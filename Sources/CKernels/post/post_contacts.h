@@ -4,8 +4,8 @@
 // Contacts that were counted and are put down without their empty bins (post_contacts.c). Zeroed, there are none.
 enum { POST_BINS = 256 };
 
-// Adds a pair whose counts are the sums of two histograms. 0, or -1 when there is no memory.
-int post_contacts_append(post_contacts *contacts, uint64_t pair, uint32_t (*histograms)[POST_BINS]);
+// Adds a pair with its 256 counts. 0, or -1 when there is no memory.
+int post_contacts_append(post_contacts *contacts, uint64_t pair, const uint32_t *counts);
 // Pairs that are there several times become one each, all ascending. 0, or -1 when there is no memory.
 int post_contacts_add_up(post_contacts *contacts);
 void post_contacts_free(post_contacts *contacts);

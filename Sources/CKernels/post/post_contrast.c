@@ -6,7 +6,7 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-enum { BINS = 256, BLOCK = 512 };
+enum { BINS = 256, STEP = BINS + 1, BLOCK = 512 };
 
 // Intensities in 0...1; what is not finite is 0.
 static inline __attribute__((always_inline)) float unit(float v) {
@@ -91,39 +91,70 @@ CLONES static void claheRow(
   }
 }
 
+struct clahe {
+  float *maps;  // of STEP entries, tilesY * tilesX
+  const float *weight;
+  const uint32_t *places;  // of the first, then of the second map of each column
+  size_t tile, tilesY, tilesX;
+  float clip;
+};
+
+// Maps of tiles first ..< last. A last tile that is cut short is moved back over the image to be whole again.
+static void claheMaps(const void *context, long first, long last) {
+  const struct filtering *f = context;
+  const struct clahe *c = f->options;
+  size_t rows = c->tile < f->height ? c->tile : f->height, columns = c->tile < f->width ? c->tile : f->width;
+  for (size_t t = (size_t)first; t < (size_t)last; t++) {
+    size_t y = t / c->tilesX * c->tile, x = t % c->tilesX * c->tile;
+    if (y + rows > f->height) y = f->height - rows;
+    if (x + columns > f->width) x = f->width - columns;
+    float *map = c->maps + t * STEP;
+    claheMap(f->src + y * f->width + x, f->width, rows, columns, c->clip, map);
+    map[BINS] = map[BINS - 1];
+  }
+}
+
+static void claheRows(const void *context, long first, long last) {
+  const struct filtering *f = context;
+  const struct clahe *c = f->options;
+  float *blended = malloc(sizeof(float) * STEP * c->tilesX);
+  if (!blended) {
+    atomic_store(f->failed, 1);
+    return;
+  }
+  for (size_t y = (size_t)first; y < (size_t)last; y++) {
+    size_t t0, t1;
+    float wy = between(y, c->tile, c->tilesY, &t0, &t1);
+    blend(c->maps + t0 * c->tilesX * STEP, c->maps + t1 * c->tilesX * STEP, wy, blended, STEP * c->tilesX);
+    claheRow(
+        f->src + y * f->width, blended, c->places, c->places + f->width, c->weight, f->dst + y * f->width, f->width);
+  }
+  free(blended);
+}
+
 int post_clahe(const float *src, float *dst, size_t height, size_t width, size_t tile, float clip) {
   if (height == 0 || width == 0) return 0;
-  size_t tilesY = (height + tile - 1) / tile, tilesX = (width + tile - 1) / tile, step = BINS + 1;
-  float *maps = malloc(sizeof(float) * step * (tilesY + 1) * tilesX);
+  struct clahe c = {
+      .tile = tile, .tilesY = (height + tile - 1) / tile, .tilesX = (width + tile - 1) / tile, .clip = clip};
+  size_t tiles = c.tilesY * c.tilesX;
   float *weight = malloc(sizeof(float) * width);
   uint32_t *places = malloc(sizeof(uint32_t) * 2 * width);
-  int status = maps && weight && places ? 0 : -1;
+  c.maps = malloc(sizeof(float) * STEP * tiles);
+  int status = c.maps && weight && places ? 0 : -1;
   if (status == 0) {
-    for (size_t ty = 0; ty < tilesY; ty++)
-      for (size_t tx = 0; tx < tilesX; tx++) {
-        // A last tile that is cut short is moved back over the image to be whole again.
-        size_t rows = tile < height ? tile : height, columns = tile < width ? tile : width;
-        size_t y = ty * tile + rows > height ? height - rows : ty * tile;
-        size_t x = tx * tile + columns > width ? width - columns : tx * tile;
-        float *map = maps + (ty * tilesX + tx) * step;
-        claheMap(src + y * width + x, width, rows, columns, clip, map);
-        map[BINS] = map[BINS - 1];
-      }
-    float *blended = maps + step * tilesY * tilesX;
     for (size_t x = 0; x < width; x++) {
       size_t s0, s1;
-      weight[x] = between(x, tile, tilesX, &s0, &s1);
-      places[x] = (uint32_t)(s0 * step);
-      places[width + x] = (uint32_t)(s1 * step);
+      weight[x] = between(x, tile, c.tilesX, &s0, &s1);
+      places[x] = (uint32_t)(s0 * STEP);
+      places[width + x] = (uint32_t)(s1 * STEP);
     }
-    for (size_t y = 0; y < height; y++) {
-      size_t t0, t1;
-      float wy = between(y, tile, tilesY, &t0, &t1);
-      blend(maps + t0 * tilesX * step, maps + t1 * tilesX * step, wy, blended, step * tilesX);
-      claheRow(src + y * width, blended, places, places + width, weight, dst + y * width, width);
-    }
+    c.weight = weight;
+    c.places = places;
+    struct filtering f = {.src = src, .dst = dst, .height = height, .width = width, .options = &c};
+    status = filterPieces(f, tiles, 1, claheMaps);
+    if (status == 0) status = filterPieces(f, height, 64, claheRows);
   }
-  free(maps);
+  free(c.maps);
   free(weight);
   free(places);
   return status;

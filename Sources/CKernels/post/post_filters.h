@@ -1,9 +1,12 @@
 // What the filters share.
 #pragma once
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+
+#include "../table.h"
 
 // A tile must equal the whole, and one machine another: no fused multiply-adds in some clones only.
 #pragma STDC FP_CONTRACT OFF
@@ -36,4 +39,21 @@ static inline float *padded(const float *src, size_t height, size_t width, size_
     }
   }
   return out;
+}
+
+// A filter's work on a plane, cut by rows or tiles over the pool of threads. What a piece gives does not depend on the cut.
+struct filtering {
+  const float *src;
+  float *dst;
+  size_t height, width;
+  const void *options;
+  atomic_int *failed;  // set by a piece that has no memory
+};
+
+// 0, or -1 without memory.
+static inline int filterPieces(struct filtering f, size_t count, size_t chunk, void (*piece)(const void *, long, long)) {
+  atomic_int failed = 0;
+  f.failed = &failed;
+  ck_parallel((long)count, (long)chunk, piece, &f);
+  return atomic_load(&failed) ? -1 : 0;
 }

@@ -4,8 +4,10 @@
 #include "post_contacts.h"
 
 // Contacts are counted as they come: a pair of labels has a histogram of 256 counts, looked up once for a run of pixels
-// along x. When there are too many pairs at a time, their histograms are put down without the empty bins; what was put
-// down several times is added up in the end. So memory is bounded by the distinct contacts, not by the pixels.
+// along x. Counts have 16 bits, as most contacts are small and every histogram is cleared and read again; before one could
+// overflow, a pair's counts go to a wide histogram of its own. When there are too many pairs at a time, their histograms
+// are put down without the empty bins; what was put down several times is added up in the end. So memory is bounded by the
+// distinct contacts, not by the pixels.
 
 #define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 
@@ -14,8 +16,12 @@ enum { MOST_PAIRS = 1 << 15, CHUNK = 1024 };
 struct post_collector {
   // Pairs that are being counted. Neighbouring pixels count into different halves, or each would wait for the other.
   uint64_t *pairs;
-  uint32_t (*histograms)[2][POST_BINS];
+  uint16_t (*histograms)[2][POST_BINS];
+  uint32_t *filled; // pixels in the pair's histogram
+  uint32_t *widened; // number of its wide histogram + 1; 0: none
   size_t count, capacity;
+  uint32_t (*wide)[POST_BINS];
+  size_t wideCount, wideCapacity;
   uint32_t *places; // number of a pair + 1; 0: empty
   size_t mask;
   uint64_t last; // the pair that was looked up last, and its number
@@ -35,6 +41,33 @@ static int addUp(collector *c) {
   return 0;
 }
 
+// All counts of a pair.
+static CLONES void total(const collector *c, size_t number, uint32_t *counts) {
+  uint16_t(*h)[POST_BINS] = c->histograms[number];
+  for (size_t i = 0; i < POST_BINS; i++) counts[i] = (uint32_t)h[0][i] + h[1][i];
+  if (!c->widened[number]) return;
+  const uint32_t *wide = c->wide[c->widened[number] - 1];
+  for (size_t i = 0; i < POST_BINS; i++) counts[i] += wide[i];
+}
+
+// Makes the pair's narrow counts 0, without loss.
+static int widen(collector *c, size_t number) {
+  if (!c->widened[number] && c->wideCount == c->wideCapacity) {
+    size_t capacity = c->wideCapacity ? 2 * c->wideCapacity : 16;
+    void *wide = realloc(c->wide, capacity * sizeof *c->wide);
+    if (!wide) return -1;
+    c->wide = wide;
+    c->wideCapacity = capacity;
+  }
+  uint32_t counts[POST_BINS];
+  total(c, number, counts);
+  if (!c->widened[number]) c->widened[number] = (uint32_t)++c->wideCount;
+  memcpy(c->wide[c->widened[number] - 1], counts, sizeof counts);
+  memset(c->histograms[number], 0, sizeof *c->histograms);
+  c->filled[number] = 0;
+  return 0;
+}
+
 // Puts all pairs down, ascending, and begins anew.
 static int putDown(collector *c) {
   post_numbered *items = malloc((2 * c->count + 2) * sizeof *items);
@@ -42,10 +75,13 @@ static int putDown(collector *c) {
   for (size_t i = 0; i < c->count; i++) items[i] = (post_numbered){c->pairs[i], i};
   const post_numbered *sorted = post_sort_numbered(items, items + c->count + 1, c->count);
   int status = 0;
-  for (size_t i = 0; i < c->count && status == 0; i++)
-    status = post_contacts_append(&c->down, sorted[i].key, c->histograms[sorted[i].number]);
+  for (size_t i = 0; i < c->count && status == 0; i++) {
+    uint32_t counts[POST_BINS];
+    total(c, sorted[i].number, counts);
+    status = post_contacts_append(&c->down, sorted[i].key, counts);
+  }
   free(items);
-  c->count = 0;
+  c->count = c->wideCount = 0;
   c->last = 0;
   c->runs++;
   memset(c->places, 0, (c->mask + 1) * sizeof *c->places);
@@ -69,8 +105,12 @@ static int grow(collector *c) {
   if (pairs) c->pairs = pairs;
   void *histograms = realloc(c->histograms, capacity * sizeof *c->histograms);
   if (histograms) c->histograms = histograms;
+  void *filled = realloc(c->filled, capacity * sizeof *c->filled);
+  if (filled) c->filled = filled;
+  void *widened = realloc(c->widened, capacity * sizeof *c->widened);
+  if (widened) c->widened = widened;
   uint32_t *table = calloc(places, sizeof *table);
-  if (!pairs || !histograms || !table) {
+  if (!pairs || !histograms || !filled || !widened || !table) {
     free(table);
     return -1;
   }
@@ -82,26 +122,35 @@ static int grow(collector *c) {
   return 0;
 }
 
-// The histogram of a < b, or of a below b. If there is no memory the collector has failed, and what is counted is lost.
-static inline uint32_t (*histogramOf(collector *c, uint32_t a, uint32_t b))[POST_BINS] {
+// The number of a < b, or of a below b. If there is no memory the collector has failed, and what is counted is lost.
+static inline uint32_t numberOf(collector *c, uint32_t a, uint32_t b) {
   const uint64_t pair = (uint64_t)a << 32 | b;
-  if (pair == c->last) return c->histograms[c->lastNumber];
+  if (pair == c->last) return c->lastNumber;
   size_t place = placeOf(c, pair);
   if (!c->places[place]) {
     if (c->count == c->capacity) {
       if (c->capacity < MOST_PAIRS ? grow(c) : putDown(c)) {
         c->failed = 1;
-        return c->histograms[0];
+        return 0;
       }
       place = placeOf(c, pair);
     }
     memset(c->histograms[c->count], 0, sizeof *c->histograms);
+    c->filled[c->count] = c->widened[c->count] = 0;
     c->pairs[c->count] = pair;
     c->places[place] = (uint32_t)++c->count;
   }
   c->last = pair;
   c->lastNumber = c->places[place] - 1;
-  return c->histograms[c->lastNumber];
+  return c->lastNumber;
+}
+
+// The histogram of a pair, with room for n more pixels, at most CHUNK.
+static inline uint16_t (*histogramOf(collector *c, uint32_t a, uint32_t b, size_t n))[POST_BINS] {
+  const uint32_t number = numberOf(c, a, b);
+  if (c->filled[number] + n > UINT16_MAX && widen(c, number)) c->failed = 1;
+  c->filled[number] += (uint32_t)n;
+  return c->histograms[number];
 }
 
 post_collector *post_collector_make(void) {
@@ -116,6 +165,9 @@ void post_collector_free(post_collector *c) {
   post_contacts_free(&c->down);
   free(c->pairs);
   free(c->histograms);
+  free(c->filled);
+  free(c->widened);
+  free(c->wide);
   free(c->places);
   free(c);
 }
@@ -173,7 +225,7 @@ static inline void summarise(post_summary *summaries, uint32_t label, size_t row
 
 static inline void count(collector *c, uint32_t here, uint32_t other, uint8_t affinity, size_t column) {
   if (!here || !other) return;
-  histogramOf(c, here < other ? here : other, here < other ? other : here)[column & 1][affinity]++;
+  histogramOf(c, here < other ? here : other, here < other ? other : here, 1)[column & 1][affinity]++;
 }
 
 int post_collect_within(
@@ -206,14 +258,22 @@ int post_collect_within(
   return 0;
 }
 
-// Counts n affinities.
-static inline void countRun(uint32_t (*h)[POST_BINS], const uint8_t *affinity, size_t n, const uint8_t *table) {
+// Counts n affinities. Within a neuron many are the largest there is, which are counted eight at a time.
+static inline void countRun(uint16_t (*h)[POST_BINS], const uint8_t *affinity, size_t n, const uint8_t *table) {
   size_t i = 0;
-  for (; i + 2 <= n; i += 2) {
-    h[0][table[affinity[i]]]++;
-    h[1][table[affinity[i + 1]]]++;
+  for (; i + 8 <= n; i += 8) {
+    uint64_t eight;
+    memcpy(&eight, affinity + i, sizeof eight);
+    if (eight == ~(uint64_t)0) {
+      h[0][table[255]] += 8;
+      continue;
+    }
+    for (size_t k = 0; k < 8; k += 2) {
+      h[0][table[affinity[i + k]]]++;
+      h[1][table[affinity[i + k + 1]]]++;
+    }
   }
-  if (i < n) h[0][table[affinity[i]]]++;
+  for (; i < n; i++) h[i & 1][table[affinity[i]]]++;
 }
 
 int post_collect_between(
@@ -228,7 +288,7 @@ int post_collect_between(
     mark(a + 1, a, b + 1, b, n - 1, flags);
     for (size_t i = 0, end; i < n; i = end) {
       end = next(flags, i) + 1;
-      if (a[i] && b[i]) countRun(histogramOf(c, a[i], b[i]), z + from + i, end - i, table);
+      if (a[i] && b[i]) countRun(histogramOf(c, a[i], b[i], end - i), z + from + i, end - i, table);
     }
   }
   return c->failed ? -1 : 0;

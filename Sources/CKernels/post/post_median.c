@@ -157,64 +157,80 @@ static void paddedRow(const float *src, size_t height, size_t width, ptrdiff_t y
   to[width + 1] = to[width];
 }
 
-static int median3(const float *src, float *dst, size_t height, size_t width) {
-  size_t columns = width + 2, stride = rowStride(columns);
+static void median3(const void *context, long first, long last) {
+  const struct filtering *f = context;
+  size_t height = f->height, width = f->width, columns = width + 2, stride = rowStride(columns);
   float *rows = malloc(sizeof(float) * 6 * stride);
-  if (!rows) return -1;
+  if (!rows) {
+    atomic_store(f->failed, 1);
+    return;
+  }
   float *l = rows + 3 * stride, *m = l + stride, *h = m + stride;
-  for (ptrdiff_t y = -1; y < 1; y++) paddedRow(src, height, width, y, rows + (size_t)(y + 1) * stride);
-  for (size_t y = 0; y < height; y++) {
+  for (ptrdiff_t i = 0; i < 2; i++) paddedRow(f->src, height, width, first + i - 1, rows + (size_t)i * stride);
+  for (ptrdiff_t y = first; y < last; y++) {
     // The newest row takes the place of the oldest: columns are sorted, so the order of rows does not matter.
-    paddedRow(src, height, width, (ptrdiff_t)y + 1, rows + (y + 2) % 3 * stride);
+    paddedRow(f->src, height, width, y + 1, rows + (size_t)(y - first + 2) % 3 * stride);
     sortColumns3(rows, rows + stride, rows + 2 * stride, l, m, h, columns);
-    medianRow3(l, l + 1, l + 2, m, m + 1, m + 2, h, h + 1, h + 2, dst + y * width, width);
+    medianRow3(l, l + 1, l + 2, m, m + 1, m + 2, h, h + 1, h + 2, f->dst + (size_t)y * width, width);
   }
   free(rows);
-  return 0;
 }
 
+enum { RADIUS = 2, SIDE = 5 };
+
 // Keys of a row of the padded image.
-static void keyRow(const float *src, size_t height, size_t width, ptrdiff_t y, size_t radius, int32_t *to) {
-  toKeys(src + clampIndex(y, height) * width, to + radius, width);
-  for (size_t x = 0; x < radius; x++) {
-    to[x] = to[radius];
-    to[radius + width + x] = to[radius + width - 1];
+static void keyRow(const float *src, size_t height, size_t width, ptrdiff_t y, int32_t *to) {
+  toKeys(src + clampIndex(y, height) * width, to + RADIUS, width);
+  for (size_t x = 0; x < RADIUS; x++) {
+    to[x] = to[RADIUS];
+    to[RADIUS + width + x] = to[RADIUS + width - 1];
   }
 }
 
-static int median5(const float *src, float *dst, size_t height, size_t width) {
-  enum { RADIUS = 2, SIDE = 5 };
-  size_t columns = width + 2 * RADIUS, stride = rowStride(columns);
+static void median5(const void *context, long first, long last) {
+  const struct filtering *f = context;
+  size_t height = f->height, width = f->width, columns = width + 2 * RADIUS, stride = rowStride(columns);
   int32_t *rows = malloc(sizeof(int32_t) * 2 * SIDE * stride);
-  if (!rows) return -1;
+  if (!rows) {
+    atomic_store(f->failed, 1);
+    return;
+  }
   int32_t *row[SIDE], *sorted[SIDE];
   for (size_t i = 0; i < SIDE; i++) {
     row[i] = rows + i * stride;
     sorted[i] = row[i] + SIDE * stride;
   }
-  for (size_t i = 0; i + 1 < SIDE; i++) keyRow(src, height, width, (ptrdiff_t)i - RADIUS, RADIUS, row[i]);
-  for (size_t y = 0; y < height; y++) {
-    keyRow(src, height, width, (ptrdiff_t)(y + RADIUS), RADIUS, row[(y + SIDE - 1) % SIDE]);
+  for (ptrdiff_t i = 0; i + 1 < SIDE; i++) keyRow(f->src, height, width, first + i - RADIUS, row[i]);
+  for (ptrdiff_t y = first; y < last; y++) {
+    keyRow(f->src, height, width, y + RADIUS, row[(size_t)(y - first + SIDE - 1) % SIDE]);
     sortColumns5(
         row[0], row[1], row[2], row[3], row[4], sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], columns);
-    medianRow5(sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], dst + y * width, width);
+    medianRow5(sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], f->dst + (size_t)y * width, width);
   }
   free(rows);
-  return 0;
+}
+
+// `src` is the padded image here.
+static void medianBlocks(const void *context, long first, long last) {
+  const struct filtering *f = context;
+  int radius = *(const int *)f->options;
+  size_t stride = f->width + 2 * (size_t)radius;
+  for (size_t y = (size_t)first; y < (size_t)last; y++)
+    for (size_t x = 0; x < f->width; x += LANES) {
+      size_t lanes = f->width - x < LANES ? f->width - x : LANES;
+      medianBlock(f->src + y * stride + x, stride, radius, f->dst + y * f->width + x, lanes);
+    }
 }
 
 int post_median(const float *src, float *dst, size_t height, size_t width, int radius) {
   if (height == 0 || width == 0) return 0;
-  if (radius == 1) return median3(src, dst, height, width);
-  if (radius == 2) return median5(src, dst, height, width);
-  size_t stride = width + 2 * (size_t)radius;
+  struct filtering f = {.src = src, .dst = dst, .height = height, .width = width, .options = &radius};
+  if (radius == 1) return filterPieces(f, height, 128, median3);
+  if (radius == 2) return filterPieces(f, height, 128, median5);
   float *image = padded(src, height, width, (size_t)radius);
   if (!image) return -1;
-  for (size_t y = 0; y < height; y++)
-    for (size_t x = 0; x < width; x += LANES) {
-      size_t lanes = width - x < LANES ? width - x : LANES;
-      medianBlock(image + y * stride + x, stride, radius, dst + y * width + x, lanes);
-    }
+  f.src = image;
+  int status = filterPieces(f, height, 16, medianBlocks);
   free(image);
-  return 0;
+  return status;
 }

@@ -45,53 +45,72 @@ CLONES static void nlmRow(
   }
 }
 
+struct nlm {
+  const float *image;    // padded by patch + search
+  const int32_t *level;  // the same, of 12 bits
+  int patch, search;
+  float strength;
+};
+
+// Strips first ..< last of NLM_ROWS rows.
+static void nlmStrips(const void *context, long first, long last) {
+  const struct filtering *f = context;
+  const struct nlm *n = f->options;
+  int search = n->search, side = 2 * n->patch + 1;
+  size_t width = f->width, pad = (size_t)(n->patch + search), stride = width + 2 * pad;
+  size_t columnCount = width + 2 * (size_t)n->patch;
+  float scale = -1.44269504f / (4095.0f * 4095.0f * (float)(side * side) * n->strength * n->strength);
+  uint32_t *columns = malloc(sizeof(uint32_t) * (columnCount + width));
+  float *sums = malloc(sizeof(float) * 2 * NLM_ROWS * width), *sum = sums, *weight = sums + NLM_ROWS * width;
+  if (!columns || !sums) {
+    atomic_store(f->failed, 1);
+    last = first;
+  }
+  for (size_t top = (size_t)first * NLM_ROWS; top < (size_t)last * NLM_ROWS; top += NLM_ROWS) {
+    size_t strip = f->height - top < NLM_ROWS ? f->height - top : NLM_ROWS;
+    memset(sums, 0, sizeof(float) * 2 * NLM_ROWS * width);
+    for (int dy = -search; dy <= search; dy++)
+      for (int dx = -search; dx <= search; dx++) {
+        // Row r of the padded image, first column of the patch window.
+        const int32_t *here = n->level + (top + (size_t)search) * stride + (size_t)search;
+        const int32_t *there = here + (ptrdiff_t)dy * (ptrdiff_t)stride + dx;
+        const float *values = n->image + (ptrdiff_t)((top + pad) * stride + pad) + (ptrdiff_t)dy * (ptrdiff_t)stride + dx;
+        memset(columns, 0, sizeof(uint32_t) * columnCount);
+        for (int k = 0; k < side - 1; k++)
+          nlmSquares(here + (size_t)k * stride, there + (size_t)k * stride, columns, columnCount, 1);
+        for (size_t y = 0; y < strip; y++) {
+          size_t in = (y + (size_t)side - 1) * stride, out = y * stride;
+          nlmSquares(here + in, there + in, columns, columnCount, 1);
+          nlmRow(
+              columns, columns + columnCount, values + y * stride, sum + y * width, weight + y * width, width, side, scale);
+          nlmSquares(here + out, there + out, columns, columnCount, -1);
+        }
+      }
+    for (size_t i = 0; i < strip * width; i++) f->dst[top * width + i] = sum[i] / weight[i];
+  }
+  free(columns);
+  free(sums);
+}
+
 // Patch differences are taken on 12-bit integers, so the running box sums are exact: a pixel's result does not depend on
 // where the sums began, and at most 121 squares of 24 bits fit 32 bits.
 int post_nlm(const float *src, float *dst, size_t height, size_t width, int patch, int search, float strength) {
   if (height == 0 || width == 0) return 0;
-  size_t pad = (size_t)(patch + search), stride = width + 2 * pad, rows = height + 2 * pad;
-  size_t columnCount = width + 2 * (size_t)patch;
-  int side = 2 * patch + 1;
+  size_t pad = (size_t)(patch + search), pixels = (width + 2 * pad) * (height + 2 * pad);
   float *image = padded(src, height, width, pad);
-  int32_t *level = malloc(sizeof(int32_t) * stride * rows);
-  uint32_t *columns = malloc(sizeof(uint32_t) * (columnCount + width));
-  float *sums = malloc(sizeof(float) * 2 * NLM_ROWS * width);
-  int status = image && level && columns && sums ? 0 : -1;
+  int32_t *level = malloc(sizeof(int32_t) * pixels);
+  int status = image && level ? 0 : -1;
   if (status == 0) {
-    for (size_t i = 0; i < stride * rows; i++) {
+    for (size_t i = 0; i < pixels; i++) {
       float v = image[i];
       v = v < 0 ? 0 : v > 1 ? 1 : v;
       level[i] = (int32_t)(v * 4095.0f + 0.5f);
     }
-    float scale = -1.44269504f / (4095.0f * 4095.0f * (float)(side * side) * strength * strength);
-    for (size_t top = 0; top < height; top += NLM_ROWS) {
-      size_t strip = height - top < NLM_ROWS ? height - top : NLM_ROWS;
-      float *sum = sums, *weight = sums + NLM_ROWS * width;
-      memset(sums, 0, sizeof(float) * 2 * NLM_ROWS * width);
-      for (int dy = -search; dy <= search; dy++)
-        for (int dx = -search; dx <= search; dx++) {
-          // Row r of the padded image, first column of the patch window.
-          const int32_t *here = level + (top + (size_t)search) * stride + (size_t)search;
-          const int32_t *there = here + (ptrdiff_t)dy * (ptrdiff_t)stride + dx;
-          const float *values = image + (ptrdiff_t)((top + pad) * stride + pad) + (ptrdiff_t)dy * (ptrdiff_t)stride + dx;
-          memset(columns, 0, sizeof(uint32_t) * columnCount);
-          for (int k = 0; k < side - 1; k++)
-            nlmSquares(here + (size_t)k * stride, there + (size_t)k * stride, columns, columnCount, 1);
-          for (size_t y = 0; y < strip; y++) {
-            size_t in = (y + (size_t)side - 1) * stride, out = y * stride;
-            nlmSquares(here + in, there + in, columns, columnCount, 1);
-            nlmRow(
-                columns, columns + columnCount, values + y * stride, sum + y * width, weight + y * width, width, side,
-                scale);
-            nlmSquares(here + out, there + out, columns, columnCount, -1);
-          }
-        }
-      for (size_t i = 0; i < strip * width; i++) dst[top * width + i] = sum[i] / weight[i];
-    }
+    struct nlm options = {.image = image, .level = level, .patch = patch, .search = search, .strength = strength};
+    struct filtering f = {.src = src, .dst = dst, .height = height, .width = width, .options = &options};
+    status = filterPieces(f, (height + NLM_ROWS - 1) / NLM_ROWS, 1, nlmStrips);
   }
   free(image);
   free(level);
-  free(columns);
-  free(sums);
   return status;
 }
