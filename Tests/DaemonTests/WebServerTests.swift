@@ -12,10 +12,10 @@ import Web
 @Suite struct WebServerTests {
   /// A finished volume, its daemon still open, and its server.
   private func serving(
-    _ web: WebConfiguration = WebConfiguration(), size: Int = 300, revises: Bool = false,
+    _ web: WebConfiguration = WebConfiguration(), size: Int = 300, revises: Bool = false, stages: String = "",
     _ body: (Bench, WebClient, WebServer) throws -> Void
   ) throws {
-    let bench = try Bench(size: size)
+    let bench = try Bench(size: size, stages: stages)
     let inbox = Inbox()
     let core = try DaemonCore(configuration: bench.configuration, inbox: inbox, log: .silent)
     try core.open()
@@ -161,6 +161,34 @@ import Web
       #expect(now.status == 200 && then.status == 200 && now.body != then.body)
     }
   }
+  /// Each number of the coarse affinities as 2 x 2 pixels, at an odd size; halved, they are what is stored.
+  @Test func coarseAffinitiesAreShownWhereTheyAreKept() throws {
+    try serving(size: 301, stages: "    keep_coarse: true") { bench, client, _ in
+      let section = try client.get("/api/v1/volumes/test/sections/2").object
+      #expect(section["coarse"] as? Bool == true)
+      let file = try #require(section["products"] as? String)
+      let store = SectionStore(stateDirectory: bench.configuration.stateDirectory, volume: "test")
+      let stored = try #require(try store.read(file, parts: [.affinities, .coarse]).affinities?.coarse)
+      for (name, plane) in [("coarse-z", stored.z), ("coarse-y", stored.y), ("coarse-x", stored.x)] {
+        let half = try client.get("/api/v1/volumes/test/sections/2/tiles/\(name)/1/0/0").body
+        #expect(half == plane.storage && plane.height == 151)
+        let corner = try client.get("/api/v1/volumes/test/sections/2/tiles/\(name)/0/1/1").body
+        #expect(corner == (256..<301).flatMap { y in (256..<301).map { x in plane[y / 2, x / 2] } })
+      }
+    }
+    try serving(size: 64) { _, client, _ in
+      #expect(try client.get("/api/v1/volumes/test/sections/2").object["coarse"] as? Bool == false)
+      let answer = try client.get("/api/v1/volumes/test/sections/2/tiles/coarse-y/0/0/0")
+      #expect(answer.status == 404)
+      #expect(answer.object["error"] as? String == "section 2 was made without coarse-y")
+    }
+  }
+
+  /// Volumes of the status.
+  private static func volumes(_ client: WebClient) throws -> [[String: Any]] {
+    try client.get("/api/v1/status").object["volumes"] as? [[String: Any]] ?? []
+  }
+
 
   @Test func closedVolumesAreNotShown() throws {
     try serving(size: 64) { bench, client, _ in
