@@ -161,8 +161,9 @@ enum VolumeQueries {
   }
 
   /// Files set aside, the latest first.
-  static func quarantine(_ record: Record) throws -> [SetAside] {
-    try record.openQuarantine().suffix(500).reversed().map {
+  /// - Parameter hidden: whether a path is not to be told.
+  static func quarantine(_ record: Record, hidden: (String) -> Bool) throws -> [SetAside] {
+    try record.openQuarantine().filter { !hidden($0.file.path) }.suffix(500).reversed().map {
       SetAside(path: $0.file.path, reason: $0.reason, noticedAt: $0.noticedAt)
     }
   }
