@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-review bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth bench-db bench-web test-web lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak test-stages bench-stages bench-denoise
+.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-review bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth bench-db bench-web bench-tiles test-web lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak test-stages bench-stages bench-denoise
 
 all: build
 
@@ -62,6 +62,10 @@ test-web: build
 # The pipeline's speed with pages open beside it, against that with nobody looking (Benchmarks/web/run.py). Nothing else may run.
 bench-web: build
 	@python3 Benchmarks/web/run.py "$(BIN)" $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(SIZE),--size $(SIZE))
+
+# How long tiles of an 8192 x 8192 section take, the first time and again, by layer and level (Benchmarks/web/tiles.py). Nothing else may run.
+bench-tiles: build
+	@python3 Benchmarks/web/tiles.py "$(BIN)" $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(SIZE),--size $(SIZE))
 
 # What a stage from outside costs beside the network; what the built-in denoise stages cost and are good for
 # (Benchmarks/stages/run.sh).

@@ -18,13 +18,15 @@ extension Record {
   public func setAside(
     volume: Int64, z: SectionNumber, reason: String, codeVersion: String
   ) throws(DatabaseError) {
-    guard let row = try section(volume, z: z), row.sha256 != nil, row.state != .setAside else {
-      throw .conflict("section \(z) is not there to be set aside")
+    try connection.transaction { () throws(DatabaseError) in
+      guard let row = try section(volume, z: z), row.sha256 != nil, row.state != .setAside else {
+        throw .conflict("section \(z) is not there to be set aside")
+      }
+      let run = try startRun(
+        volume: volume, configuration: "{}", fingerprint: Self.operatorFingerprint, modelHash: nil,
+        codeVersion: codeVersion)
+      try setAside(volume: volume, z: z, sectionID: row.id, reason: reason, run: run)
     }
-    let run = try startRun(
-      volume: volume, configuration: "{}", fingerprint: Self.operatorFingerprint, modelHash: nil,
-      codeVersion: codeVersion)
-    try setAside(volume: volume, z: z, sectionID: row.id, reason: reason, run: run)
   }
 
   /// Sets a section aside, with the reason in a sentence. Rows of fragments that it has are taken back, as in a revision.

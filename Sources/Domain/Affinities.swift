@@ -9,6 +9,44 @@ public struct AffinitySection: Sendable, Equatable {
   public var z: Plane<UInt8>
   public var y: Plane<UInt8>
   public var x: Plane<UInt8>
+  /// What FGNet made of the section before it refined it; nil unless it is kept (`keep_coarse`).
+  public var coarse: CoarseAffinities?
+
+  /// - Precondition: the three planes have one shape.
+  public init(z: Plane<UInt8>, y: Plane<UInt8>, x: Plane<UInt8>) {
+    precondition(z.height == y.height && y.height == x.height && z.width == y.width && y.width == x.width)
+    self.z = z
+    self.y = y
+    self.x = x
+  }
+
+  public var height: Int { z.height }
+  public var width: Int { z.width }
+
+  /// Writes `part` over a window, on the coarse planes over `PlaneWindow.halved`.
+  /// - Precondition: the window lies inside and has the part's shape; coarse planes are in both or in neither.
+  public mutating func replace(_ window: PlaneWindow, with part: AffinitySection) {
+    z.replace(window, with: part.z)
+    y.replace(window, with: part.y)
+    x.replace(window, with: part.x)
+    guard let finer = part.coarse else { return }
+    coarse?.z.replace(window.halved, with: finer.z)
+    coarse?.y.replace(window.halved, with: finer.y)
+    coarse?.x.replace(window.halved, with: finer.x)
+  }
+}
+
+/// FGNet's coarse affinities, quantised as the refined ones: a number stands for 2 x 2 pixels of the section, fewer at an odd
+/// edge. For looking at: no stage reads them.
+///
+/// The first section's `z` is 0 throughout. The first row and column are the network's, because they stand for pixels with a
+/// neighbour too.
+public struct CoarseAffinities: Sendable, Equatable {
+  /// Pixels of the section for each of these along y and x.
+  public static let stride = 2
+  public var z: Plane<UInt8>
+  public var y: Plane<UInt8>
+  public var x: Plane<UInt8>
 
   /// - Precondition: the three planes have one shape.
   public init(z: Plane<UInt8>, y: Plane<UInt8>, x: Plane<UInt8>) {

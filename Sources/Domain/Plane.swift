@@ -45,6 +45,15 @@ public struct PlaneWindow: Sendable, Hashable {
   public var width: Int { columns.count }
   public var pixels: Int { rows.count * columns.count }
 
+  /// The window on a map of half the size that shows this one.
+  /// - Precondition: it begins at even pixels.
+  public var halved: PlaneWindow {
+    precondition(rows.lowerBound % 2 == 0 && columns.lowerBound % 2 == 0, "\(self) begins inside a pair of pixels")
+    return PlaneWindow(
+      rows: rows.lowerBound / 2..<(rows.upperBound + 1) / 2,
+      columns: columns.lowerBound / 2..<(columns.upperBound + 1) / 2)
+  }
+
   /// The window with `margin` pixels more on each side, from a multiple of `alignment` on, as far as a section of the
   /// size of `bounds` goes.
   public func widened(by margin: Int, alignment: Int = 1, in bounds: PlaneWindow) -> PlaneWindow {

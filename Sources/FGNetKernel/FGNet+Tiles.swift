@@ -6,16 +6,17 @@ extension FGNet {
   /// than the budget. The values do not depend on which.
   /// - Parameters:
   ///   - stack: as in `evaluate`. Sections of unknown size are evaluated as a whole.
-  ///   - deliver: is given a window of the section and its planes z, y, x.
+  ///   - coarse: whether A_s is wanted too.
+  ///   - deliver: is given a window of the section, and what is predicted there: A_s on `PixelWindow.halved`.
   /// - Throws: `KernelError`, `overBudget` among them; what a section's pixels and `deliver` throw.
   public func affinities(
-    of index: Int, in stack: [StackPlane], deliver: (PixelWindow, [FloatPlane]) throws -> Void
+    of index: Int, in stack: [StackPlane], coarse: Bool = false, deliver: (PixelWindow, Prediction) throws -> Void
   ) throws {
     guard let plan = try tilePlan(index, stack) else {
-      let planes = try evaluate(index: index, stack: stack).refined
-      return try deliver(PixelWindow(height: planes[0].height, width: planes[0].width), planes)
+      let found = try evaluate(index: index, stack: stack, coarse: coarse)
+      return try deliver(PixelWindow(height: found.refined[0].height, width: found.refined[0].width), found)
     }
-    try affinities(of: index, in: stack, plan, deliver)
+    try affinities(of: index, in: stack, plan, coarse: coarse, deliver)
   }
 
   /// Keeps layers of tiles in a nameless file, for as long as later sections can need them.
@@ -52,7 +53,8 @@ extension FGNet {
 
   /// By these tiles.
   func affinities(
-    of index: Int, in stack: [StackPlane], _ plan: TilePlan, _ deliver: (PixelWindow, [FloatPlane]) throws -> Void
+    of index: Int, in stack: [StackPlane], _ plan: TilePlan, coarse: Bool = false,
+    _ deliver: (PixelWindow, Prediction) throws -> Void
   ) throws {
     guard let size = stack[index].size else { preconditionFailure("tiles of a section of unknown size") }
     // What is kept of other sections would take the place of the tile's layers.
@@ -77,13 +79,13 @@ extension FGNet {
     let final = scratch == nil ? Schedule.nothing : min(index - first, context.count - 1 - contextRadius)
     for tile in plan.tiles(architecture) {
       let visible = tile.core.clamped(to: size)
-      let maps = try maps(index: index - first, stack: context, tile: tile, final: final) { plane in
+      let maps = try maps(index: index - first, stack: context, tile: tile, final: final, coarse: coarse) { plane in
         try self.image(plane, tile, size)
       }
       let place = PixelWindow(
         rows: visible.rows.shifted(by: -tile.inner.rows.lowerBound),
         columns: visible.columns.shifted(by: -tile.inner.columns.lowerBound))
-      try deliver(visible, planes(maps.refined, place, stack[index].key))
+      try deliver(visible, prediction(maps, place, stack[index].key))
     }
   }
 

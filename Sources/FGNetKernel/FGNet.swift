@@ -71,19 +71,26 @@ public final class FGNet {
   }
 
   /// The affinities of `stack[index]`, at the size of the section; evaluated as a whole, whatever the budget.
-  /// - Parameter stack: sections in z order; at least those within the context radius that exist.
+  /// - Parameters:
+  ///   - stack: sections in z order; at least those within the context radius that exist.
+  ///   - coarse: whether A_s is wanted too.
   /// - Throws: `KernelError`, or what a section's `image` throws. The memo stays usable.
-  public func evaluate(index: Int, stack: [StackPlane]) throws -> Prediction {
-    let maps = try maps(index: index, stack: stack) { plane throws(KernelError) in try self.prepared(plane) }
-    let half = PixelWindow(height: (maps.height + 1) / 2, width: (maps.width + 1) / 2)
-    guard let coarse = maps.coarse else { preconditionFailure("a whole section has a coarse map") }
-    return Prediction(
-      refined: try planes(maps.refined, PixelWindow(height: maps.height, width: maps.width), stack[index].key),
-      coarse: try planes(coarse, half, stack[index].key))
+  public func evaluate(index: Int, stack: [StackPlane], coarse: Bool = false) throws -> Prediction {
+    let maps = try maps(index: index, stack: stack, coarse: coarse) { plane throws(KernelError) in
+      try self.prepared(plane)
+    }
+    return try prediction(maps, PixelWindow(height: maps.height, width: maps.width), stack[index].key)
+  }
+
+  /// What the maps say of a window of them that begins at even pixels.
+  func prediction(_ maps: Maps, _ window: PixelWindow, _ key: String) throws(KernelError) -> Prediction {
+    var prediction = Prediction(refined: try planes(maps.refined, window, key), coarse: [])
+    if let coarse = maps.coarse { prediction.coarse = try planes(coarse, window.halved, key) }
+    return prediction
   }
 
   /// Sigmoids of the direct channels in a window of logits.
-  func planes(_ logits: Tensor, _ window: PixelWindow, _ key: String) throws(KernelError) -> [FloatPlane] {
+  private func planes(_ logits: Tensor, _ window: PixelWindow, _ key: String) throws(KernelError) -> [FloatPlane] {
     var planes: [FloatPlane] = []
     for channel in 0..<3 { planes.append(try plane(logits, channel, window, key)) }
     return planes
@@ -147,7 +154,7 @@ public final class FGNet {
 extension FGNet {
   struct Maps {
     var refined: Tensor
-    /// Not of a tile.
+    /// At half the size; nil unless it is wanted.
     var coarse: Tensor?
     var height: Int
     var width: Int
@@ -155,10 +162,12 @@ extension FGNet {
 
   /// Logits of `stack[index]`, padded.
   /// - Parameter prepare: the network's input from an image, nil when there is none.
-  func maps(index: Int, stack: [StackPlane], prepare: (FloatPlane) throws -> Tensor?) throws -> Maps {
+  func maps(
+    index: Int, stack: [StackPlane], coarse: Bool = false, prepare: (FloatPlane) throws -> Tensor?
+  ) throws -> Maps {
     // Sections from here on can still get neighbours; results above it are provisional and push nothing out.
     let final = min(index, stack.count - 1 - contextRadius)
-    return try maps(index: index, stack: stack, tile: nil, final: final) { plane in
+    return try maps(index: index, stack: stack, tile: nil, final: final, coarse: coarse) { plane in
       let image = try plane.image()
       guard image.height > 0 && image.width > 0 else {
         throw KernelError.badSection(key: plane.key, reason: "it has no pixels")
@@ -171,15 +180,18 @@ extension FGNet {
   /// Logits of `stack[index]`, padded, or of a tile's inner window.
   /// - Parameters:
   ///   - final: the place up to which layers below are done with.
+  ///   - coarse: whether the coarse logits are wanted too.
   ///   - image: the layer `image` of a section; of a tile, its inner window and the trunk's input.
   func maps(
-    index: Int, stack: [StackPlane], tile: Tile?, final: Int, image: (StackPlane) throws -> LayerMemo.Value
+    index: Int, stack: [StackPlane], tile: Tile?, final: Int, coarse: Bool,
+    image: (StackPlane) throws -> LayerMemo.Value
   ) throws -> Maps {
-    try precision.inUse { try evaluated(index, stack, tile, final, image) }
+    try precision.inUse { try evaluated(index, stack, tile, final, coarse, image) }
   }
 
   private func evaluated(
-    _ index: Int, _ stack: [StackPlane], _ tile: Tile?, _ final: Int, _ image: (StackPlane) throws -> LayerMemo.Value
+    _ index: Int, _ stack: [StackPlane], _ tile: Tile?, _ final: Int, _ wantsCoarse: Bool,
+    _ image: (StackPlane) throws -> LayerMemo.Value
   ) throws -> Maps {
     precondition(stack.indices.contains(index), "section \(index) of a stack of \(stack.count)")
     let disk = tile.flatMap { tile in scratch?.tile(tile.core) }
@@ -188,13 +200,14 @@ extension FGNet {
       let key = key(step, stack)
       return memo.contains(key) || disk?.contains(key) == true
     }
-    let coarseKey = key(Step(layer: .coarse, place: index), stack)
+    let coarseStep = Step(layer: .coarse, place: index)
     // Counted by key, not by place: equal sections share their layers.
     var readers: [LayerMemo.Key: Int] = [:]
     for step in schedule.steps {
       for input in step.inputs(places: stack.count) { readers[key(input, stack), default: 0] += 1 }
     }
-    if tile == nil { readers[coarseKey, default: 0] += 1 }
+    // It is an input of the output too, so it is in memory then.
+    if wantsCoarse { readers[key(coarseStep, stack), default: 0] += 1 }
     disk?.touch(readers.keys)
     var result: LayerMemo.Value?
     for step in schedule.steps {
@@ -211,9 +224,13 @@ extension FGNet {
         if readers[input.key] == 0 { release(input.key, isNeeded: !schedule.drops(input.step), disk) }
       }
     }
-    let coarse = tile == nil ? memo.take(coarseKey) : nil
-    guard let result, coarse != nil || tile != nil else { preconditionFailure("section \(index) was not evaluated") }
-    return Maps(refined: result.maps[0], coarse: coarse?.maps[0], height: result.height, width: result.width)
+    guard let result else { preconditionFailure("section \(index) was not evaluated") }
+    var maps = Maps(refined: result.maps[0], coarse: nil, height: result.height, width: result.width)
+    if wantsCoarse {
+      maps.coarse = memo.take(key(coarseStep, stack))?.maps[0]
+      if !schedule.drops(coarseStep) { release(key(coarseStep, stack), isNeeded: true, disk) }
+    }
+    return maps
   }
 
   /// A layer has been read for the last time in an evaluation. A tile's leave the memory; on disk they stay for later

@@ -15,6 +15,15 @@ public struct PixelWindow: Sendable, Hashable {
   public var width: Int { columns.count }
   public var pixels: Int { rows.count * columns.count }
 
+  /// The pixels of twice the side that show it.
+  /// - Precondition: it begins at even pixels.
+  public var halved: PixelWindow {
+    precondition(rows.lowerBound % 2 == 0 && columns.lowerBound % 2 == 0, "\(self) begins inside a pair of pixels")
+    return PixelWindow(
+      rows: rows.lowerBound / 2..<(rows.upperBound + 1) / 2,
+      columns: columns.lowerBound / 2..<(columns.upperBound + 1) / 2)
+  }
+
   /// The window with `margin` pixels more on each side, as far as `bounds` go.
   func widened(by margin: Int, in bounds: PixelWindow) -> PixelWindow {
     func wider(_ range: Range<Int>, _ bounds: Range<Int>) -> Range<Int> {

@@ -47,6 +47,6 @@ public struct StackPlane {
 public struct Prediction: Sendable, Equatable {
   /// A_r, at the section's size.
   public var refined: [FloatPlane]
-  /// A_s at stride 2: half the size, rounded up.
+  /// A_s at stride 2: half the size, rounded up. Empty unless it was asked for.
   public var coarse: [FloatPlane]
 }

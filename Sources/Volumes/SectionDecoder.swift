@@ -15,7 +15,10 @@ struct SectionDecoder {
     products.attributes = try H5Reader(context: reader.context, place: provenance.raw).texts()
     if parts.contains(.image), reader.has("image") { products.image = try plane("image", .u8, UInt8(0)) }
     if parts.contains(.image), reader.has("image16") { products.image16 = try plane("image16", .u16, UInt16(0)) }
-    if parts.contains(.affinities), reader.has("affinities") { products.affinities = try affinities() }
+    if parts.contains(.affinities), reader.has("affinities") {
+      products.affinities = try affinities()
+      if parts.contains(.coarse), reader.has("coarse_affinities") { products.affinities?.coarse = try coarse() }
+    }
     if parts.contains(.fragments), reader.has("fragments") { products.fragments = try fragments() }
     if parts.contains(.graph), reader.has("graph") { products.graph = try graph() }
     if parts.contains(.summaries), reader.has("summaries") { products.summaries = try summaries() }
@@ -33,10 +36,26 @@ struct SectionDecoder {
   }
 
   private func affinities() throws(VolumeError) -> AffinitySection {
-    let dataset = try reader.dataset("affinities")
+    let planes = try planes("affinities")
+    return AffinitySection(z: planes[0], y: planes[1], x: planes[2])
+  }
+
+  private func coarse() throws(VolumeError) -> CoarseAffinities {
+    let dataset = try reader.dataset("coarse_affinities")
+    let stride = try H5Reader(context: reader.context, place: dataset.raw).integer("stride")
+    guard stride == Int64(CoarseAffinities.stride) else {
+      throw reader.damaged("coarse_affinities has the stride \(stride)")
+    }
+    let planes = try planes("coarse_affinities")
+    return CoarseAffinities(z: planes[0], y: planes[1], x: planes[2])
+  }
+
+  /// Three planes of one dataset.
+  private func planes(_ name: String) throws(VolumeError) -> [Plane<UInt8>] {
+    let dataset = try reader.dataset(name)
     let shape = try reader.shape(of: dataset.raw)
     guard shape.count == 3, shape[0] == 3, shape[1] <= ImageProbe.largestSide, shape[2] <= ImageProbe.largestSide
-    else { throw reader.damaged("affinities has the shape \(shape)") }
+    else { throw reader.damaged("\(name) has the shape \(shape)") }
     var planes: [Plane<UInt8>] = []
     for i in 0..<3 {
       var values = [UInt8](repeating: 0, count: shape[1] * shape[2])
@@ -45,7 +64,7 @@ struct SectionDecoder {
       }
       planes.append(Plane(height: shape[1], width: shape[2], storage: values))
     }
-    return AffinitySection(z: planes[0], y: planes[1], x: planes[2])
+    return planes
   }
 
   private func fragments() throws(VolumeError) -> FragmentSection {

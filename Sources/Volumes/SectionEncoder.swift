@@ -55,13 +55,21 @@ struct SectionEncoder {
   }
 
   func encode(_ affinities: AffinitySection) throws(VolumeError) {
+    try planes("affinities", [affinities.z, affinities.y, affinities.x])
+    guard let coarse = affinities.coarse else { return }
+    try planes("coarse_affinities", [coarse.z, coarse.y, coarse.x])
+    let dataset = try H5ID(H5Dopen2(root, "coarse_affinities", chdf5_default()), context)
+    try H5Writer(context: context, place: dataset.raw).attribute("stride", .i64, [Int64(CoarseAffinities.stride)])
+  }
+
+  /// Planes of one shape, as one dataset.
+  private func planes(_ name: String, _ planes: [Plane<UInt8>]) throws(VolumeError) {
     let writer = H5Writer(context: context, place: root)
-    let height = affinities.height
-    let width = affinities.width
+    let (height, width) = (planes[0].height, planes[0].width)
     let dataset = try writer.dataset(
-      "affinities", .u8, [3, height, width], chunk: [1, Self.chunk, Self.chunk])
+      name, .u8, [planes.count, height, width], chunk: [1, Self.chunk, Self.chunk])
     if height == 0 || width == 0 { return }
-    for (i, plane) in [affinities.z, affinities.y, affinities.x].enumerated() {
+    for (i, plane) in planes.enumerated() {
       try writer.writePlane(i, of: dataset.raw, .u8, height: height, width: width, plane.storage)
       try output.checkWrites()
     }

@@ -39,5 +39,7 @@ public struct SectionParts: OptionSet, Sendable {
   public static let fragments = SectionParts(rawValue: 4)
   public static let graph = SectionParts(rawValue: 8)
   public static let summaries = SectionParts(rawValue: 16)
-  public static let all: SectionParts = [.image, .affinities, .fragments, .graph, .summaries]
+  /// `AffinitySection.coarse`; only with `.affinities`.
+  public static let coarse = SectionParts(rawValue: 32)
+  public static let all: SectionParts = [.image, .affinities, .coarse, .fragments, .graph, .summaries]
 }

@@ -10,19 +10,20 @@ extension SectionStore {
     return Plane(height: window.height, width: window.width, storage: labels)
   }
 
-  /// A window of one of a section's affinities.
-  /// - Parameter axis: 0, 1, 2: z, y, x.
-  /// - Throws: As `read`; `.corrupt` where the section is smaller or has no affinities.
-  public func readAffinities(_ name: String, axis: Int, _ window: PlaneWindow) throws(VolumeError) -> Plane<UInt8> {
-    let values = try readWindow(name) { reader throws(VolumeError) in
-      try reader.readWindow("affinities", index: axis, .u8, window, zero: UInt8(0))
+  /// A window of one of a section's affinities; nil where the section has none.
+  /// - Parameters:
+  ///   - part: `.affinities`, or `.coarse`, with a window on the half size.
+  ///   - axis: 0, 1, 2: z, y, x.
+  /// - Throws: As `read`; `.corrupt` where the section is smaller.
+  public func readAffinities(
+    _ name: String, _ part: SectionParts = .affinities, axis: Int, _ window: PlaneWindow
+  ) throws(VolumeError) -> Plane<UInt8>? {
+    let dataset = part == .coarse ? "coarse_affinities" : "affinities"
+    let values = try readWindow(name) { reader throws(VolumeError) -> [UInt8]? in
+      guard reader.has(dataset) else { return nil }
+      return try reader.readWindow(dataset, index: axis, .u8, window, zero: UInt8(0))
     }
-    return Plane(height: window.height, width: window.width, storage: values)
-  }
-
-  /// Whether a section's file can be read and has affinities.
-  public func hasAffinities(_ name: String) -> Bool {
-    (try? readWindow(name) { reader throws(VolumeError) in reader.has("affinities") }) ?? false
+    return values.map { Plane(height: window.height, width: window.width, storage: $0) }
   }
 
   private func readWindow<T>(

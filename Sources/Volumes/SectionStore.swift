@@ -4,7 +4,8 @@ import Glibc
 /// One HDF5 file per section in one folder. A file appears under its name only when it is whole and on the disk.
 ///
 /// Layout: `/image` uint8 [H, W]; `/image16` uint16 [H, W] where the source had 16 bits; `/affinities` uint8 [3, H, W]
-/// in the order z, y, x; `/fragments` uint32 [H, W]; `/graph/*` and `/summaries/*` flat arrays; attributes of
+/// in the order z, y, x; `/coarse_affinities` uint8 [3, H / 2, W / 2], rounded up, in the same order, with the attribute `stride`
+/// (2), where they are kept; `/fragments` uint32 [H, W]; `/graph/*` and `/summaries/*` flat arrays; attributes of
 /// `/provenance` the text attributes; root attributes `format` (1) and `z`. Everything is checksummed. Equal products
 /// give equal bytes.
 public struct SectionStore: Sendable {

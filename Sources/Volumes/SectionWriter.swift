@@ -128,8 +128,8 @@ extension SectionStore {
       let input = try H5Input(path)
       let reader = input.reader()
       let names: [(String, SectionParts)] = [
-        ("image", .image), ("affinities", .affinities), ("fragments", .fragments), ("graph", .graph),
-        ("summaries", .summaries),
+        ("image", .image), ("affinities", .affinities), ("coarse_affinities", .coarse), ("fragments", .fragments),
+        ("graph", .graph), ("summaries", .summaries),
       ]
       return names.reduce(into: []) { if reader.has($1.0) { $0.insert($1.1) } }
     }

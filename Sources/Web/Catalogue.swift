@@ -101,14 +101,24 @@ struct Catalogue: Sendable {
     return try store(section.volume.name).readFragments(section.product ?? "", window)
   }
 
-  /// Full-size intensities or affinities of a window.
+  /// Full-size intensities or affinities of a window that begins at even pixels.
+  /// - Throws: `WebError.notFound` if the section has no such affinities.
   func values(_ section: SectionView, _ layer: Tiles.Layer, _ window: PlaneWindow) throws -> Plane<UInt8> {
     let store = store(section.volume.name)
-    if case .affinities(let axis) = layer { return try store.readAffinities(section.product ?? "", axis: axis, window) }
-    let pixels = try store.readSource(section.image, window)
-    return Plane(
-      height: pixels.height, width: pixels.width,
-      storage: pixels.storage.map { UInt8((min(max($0, 0), 1) * 255).rounded()) })
+    let found: Plane<UInt8>?
+    switch layer {
+    case .affinities(let axis): found = try store.readAffinities(section.product ?? "", axis: axis, window)
+    case .coarse(let axis):
+      found = try store.readAffinities(section.product ?? "", .coarse, axis: axis, window.halved)
+        .map { Pyramid.doubled($0, height: window.height, width: window.width) }
+    case .image, .labels:
+      let pixels = try store.readSource(section.image, window)
+      found = Plane(
+        height: pixels.height, width: pixels.width,
+        storage: pixels.storage.map { UInt8((min(max($0, 0), 1) * 255).rounded()) })
+    }
+    guard let found else { throw WebError.notFound("section \(section.z) was made without \(layer.name)") }
+    return found
   }
 
   /// The range of sections with pixels.

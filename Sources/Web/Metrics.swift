@@ -38,7 +38,7 @@ struct Metrics {
 extension Metrics {
   /// Everything that is told of the daemon.
   init(
-    _ status: StatusView?, requests: (served: Int, refused: Int, failed: Int), cacheBytes: Int, stateDirectory: String
+    _ status: DaemonStatus?, requests: (served: Int, refused: Int, failed: Int), cacheBytes: Int, stateDirectory: String
   ) {
     add("fgnetd_up", .gauge, "1 if the daemon has told its state in the last minute.", Self.isFresh(status) ? 1 : 0)
     if let status {
@@ -71,12 +71,12 @@ extension Metrics {
   }
 
   /// Whether the daemon is alive to itself.
-  static func isFresh(_ status: StatusView?) -> Bool {
+  static func isFresh(_ status: DaemonStatus?) -> Bool {
     guard let status else { return false }
     return Date().timeIntervalSince(status.writtenAt) < 60
   }
 
-  private mutating func addVolumes(_ status: StatusView) {
+  private mutating func addVolumes(_ status: DaemonStatus) {
     add(
       "fgnetd_sections", .gauge, "Sections by state.",
       status.volumes.flatMap { volume in
@@ -85,7 +85,7 @@ extension Metrics {
           ("missing", volume.missing), ("set_aside", volume.sectionsSetAside), ("awaited", volume.awaitedCount),
         ].map { (labels: [("volume", volume.name), ("state", $0.0)], value: Double($0.1)) }
       })
-    func each(_ value: (StatusView.Volume) -> Double) -> [(labels: [(String, String)], value: Double)] {
+    func each(_ value: (DaemonStatus.Volume) -> Double) -> [(labels: [(String, String)], value: Double)] {
       status.volumes.map { (labels: [("volume", $0.name)], value: value($0)) }
     }
     add(

@@ -78,6 +78,16 @@ enum Pyramid {
     return Plane(height: height, width: width, storage: storage)
   }
 
+  /// Twice as many rows and columns, or one less: each pixel repeated.
+  static func doubled<T>(_ plane: Plane<T>, height: Int, width: Int) -> Plane<T> {
+    var storage: [T] = []
+    storage.reserveCapacity(height * width)
+    for y in 0..<height {
+      for x in 0..<width { storage.append(plane[y / 2, x / 2]) }
+    }
+    return Plane(height: height, width: width, storage: storage)
+  }
+
   /// The mean, rounded.
   static func mean(_ a: UInt8, _ b: UInt8, _ c: UInt8, _ d: UInt8) -> UInt8 {
     UInt8((Int(a) + Int(b) + Int(c) + Int(d) + 2) / 4)

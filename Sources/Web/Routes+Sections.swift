@@ -85,7 +85,8 @@ extension Routes {
   private static func layer(_ context: Context) throws -> Tiles.Layer {
     let name = try context.parameters.require("layer")
     guard let layer = Tiles.Layer(name) else {
-      throw WebError.notFound("there is no layer \(name), but image, labels, affinity-z, affinity-y, affinity-x")
+      throw WebError.notFound(
+        "there is no layer \(name), but \(Tiles.Layer.all.map(\.name).joined(separator: ", "))")
     }
     return layer
   }
@@ -133,12 +134,15 @@ extension Tiles.Layer {
     case .image: "image"
     case .labels: "labels"
     case .affinities(let axis): ["affinity-z", "affinity-y", "affinity-x"][axis]
+    case .coarse(let axis): ["coarse-z", "coarse-y", "coarse-x"][axis]
     }
   }
 
+  static let all: [Tiles.Layer] =
+    [.image, .labels] + (0..<3).map { .affinities(axis: $0) } + (0..<3).map { .coarse(axis: $0) }
+
   init?(_ name: String) {
-    let all: [Tiles.Layer] = [.image, .labels] + (0..<3).map { .affinities(axis: $0) }
-    guard let found = all.first(where: { $0.name == name }) else { return nil }
+    guard let found = Self.all.first(where: { $0.name == name }) else { return nil }
     self = found
   }
 }

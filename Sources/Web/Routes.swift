@@ -9,8 +9,7 @@ struct Routes: Sendable {
 
   let configuration: WebConfiguration
   let source: WebServer.Source
-  /// The daemon's status, in JSON.
-  let status: @Sendable () -> Data?
+  let status: ShownStatus
   let catalogue: Catalogue
   let tiles: Tiles
   let precomputed: Precomputed
@@ -20,8 +19,7 @@ struct Routes: Sendable {
   init(_ configuration: WebConfiguration, _ source: WebServer.Source, _ pool: RecordPool) {
     self.configuration = configuration
     self.source = source
-    // The file keeps room at its end.
-    status = { source.status().map { Data($0.prefix(($0.lastIndex(of: UInt8(ascii: "}")) ?? -1) + 1)) } }
+    status = ShownStatus(source.status)
     catalogue = Catalogue(pool: pool, folder: source.folder, cache: configuration.cache / 8)
     tiles = Tiles(cache: configuration.cache / 8 * 7)
     precomputed = Precomputed(catalogue: catalogue, tiles: tiles)
@@ -63,7 +61,7 @@ struct Routes: Sendable {
   private func addService(_ router: Router<Context>) {
     router.get("/healthz") { _, _ in Self.plain("ok\n") }
     router.get("/readyz") { [self] _, _ in
-      let status = StatusView(status())
+      let status = status.now
       guard Metrics.isFresh(status) else {
         return Self.plain("the daemon has not told its state for a minute\n", .serviceUnavailable)
       }
@@ -75,15 +73,15 @@ struct Routes: Sendable {
     router.get("/metrics") { [self] _, _ in
       let now = meter.now
       let metrics = Metrics(
-        StatusView(status()), requests: (now.served, now.refused, now.failed), cacheBytes: tiles.bytesInUse,
+        status.now, requests: (now.served, now.refused, now.failed), cacheBytes: tiles.bytesInUse,
         stateDirectory: source.stateDirectory)
       return Response(
         status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8", .cacheControl: "no-store"],
         body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text)))
     }
     router.get("/api/v1/status") { [self] _, _ in
-      guard let status = status() else { throw WebError.unavailable("the daemon has not told its state yet") }
-      return JSON.response(status)
+      guard let status = status.now else { throw WebError.unavailable("the daemon has not told its state yet") }
+      return try JSON.response(JSON.data(status))
     }
     router.get("/api/v1/disk") { [self] _, _ in
       guard let disk = Disk(source.stateDirectory) else {
@@ -107,16 +105,15 @@ struct Routes: Sendable {
       body: ResponseBody { [status, meter] writer in
         meter.beginStream()
         defer { meter.endStream() }
-        var last: Data?
+        var last: DaemonStatus?
         var silent = 0
         while !Task.isCancelled {
-          let now = status()
+          let now = status.now
           if let now, now != last {
             last = now
             silent = 0
-            let lines = String(decoding: now, as: UTF8.self).split(separator: "\n")
-            try await writer.write(
-              ByteBuffer(string: "event: status\n" + lines.map { "data: \($0)\n" }.joined() + "\n"))
+            let json = String(decoding: try JSON.data(now), as: UTF8.self)
+            try await writer.write(ByteBuffer(string: "event: status\ndata: \(json)\n\n"))
           } else {
             silent += 1
             if silent % 15 == 0 { try await writer.write(ByteBuffer(string: ": still here\n\n")) }
@@ -137,7 +134,8 @@ struct Routes: Sendable {
         })
     }
     group.get("/quarantine") { [self] _, _ in
-      try await JSON.response(catalogue.pool.read { try JSON.data(VolumeQueries.quarantine($0)) })
+      try await JSON.response(
+        catalogue.pool.read { try JSON.data(VolumeQueries.quarantine($0, hidden: status.hides)) })
     }
     answer(group, "/volumes/:volume") { record, volume, _, _ in try VolumeQueries.volume(record, volume) }
     answer(group, "/volumes/:volume/sections") { record, volume, _, _ in try VolumeQueries.strip(record, volume) }

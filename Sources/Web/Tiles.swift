@@ -13,6 +13,8 @@ struct Tiles: Sendable {
     case labels
     /// Refined affinities along 0, 1, 2: z, y, x; 8 bits; levels are means.
     case affinities(axis: Int)
+    /// Coarse affinities along them, each shown as 2 x 2 pixels.
+    case coarse(axis: Int)
   }
 
   private struct Key: Hashable, Sendable {

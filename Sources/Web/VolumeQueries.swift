@@ -87,6 +87,8 @@ enum VolumeQueries {
     var segmentation: Int64?
     /// File of its affinities; absent where there are none to show.
     var products: String?
+    /// The coarse affinities are in it too.
+    var coarse = false
     /// Operation after which it was final for the first time.
     var finalAtOperation: Int64?
   }
@@ -112,12 +114,13 @@ enum VolumeQueries {
       levels = Pyramid.levels(SectionSize(height: height, width: width))
     }
     let file = row.file ?? ""
+    let parts = file.isEmpty ? [] : (try? store.parts(file)) ?? []
     return Section(
       z: z, revision: row.revision, state: row.state.rawValue, height: row.height, width: row.width,
       meanIntensity: row.meanIntensity, stdIntensity: row.stdIntensity, sourcePath: row.sourcePath, sha256: row.sha256,
       runId: row.runID, note: row.note, levels: levels,
       segmentation: shown.flatMap { $0.fragments > 0 ? $0.operation : nil },
-      products: !file.isEmpty && store.hasAffinities(file) ? file : nil, finalAtOperation: first)
+      products: parts.contains(.affinities) ? file : nil, coarse: parts.contains(.coarse), finalAtOperation: first)
   }
 
   struct Rates: Encodable {
@@ -158,8 +161,9 @@ enum VolumeQueries {
   }
 
   /// Files set aside, the latest first.
-  static func quarantine(_ record: Record) throws -> [SetAside] {
-    try record.openQuarantine().suffix(500).reversed().map {
+  /// - Parameter hidden: whether a path is not to be told.
+  static func quarantine(_ record: Record, hidden: (String) -> Bool) throws -> [SetAside] {
+    try record.openQuarantine().filter { !hidden($0.file.path) }.suffix(500).reversed().map {
       SetAside(path: $0.file.path, reason: $0.reason, noticedAt: $0.noticedAt)
     }
   }

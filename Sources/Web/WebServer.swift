@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 import Hummingbird
 public import Logging
 import NIOCore
@@ -15,11 +15,11 @@ public final class WebServer: Sendable {
     public var stateDirectory: String
     /// Folder of a volume's section files, by name.
     public var folder: @Sendable (String) -> String
-    /// The daemon's `status.json`; nil while there is none.
-    public var status: @Sendable () -> Data?
-    public init(
+    /// What the daemon last said of itself; nil while there is nothing.
+    package var status: @Sendable () -> DaemonStatus?
+    package init(
       conninfo: String, stateDirectory: String, folder: @escaping @Sendable (String) -> String,
-      status: @escaping @Sendable () -> Data?
+      status: @escaping @Sendable () -> DaemonStatus?
     ) {
       self.conninfo = conninfo
       self.stateDirectory = stateDirectory
@@ -92,6 +92,8 @@ public final class WebServer: Sendable {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let pool = RecordPool(conninfo: source.conninfo)
     let routes = Routes(configuration, source, pool)
+    let following = Task(executorPreference: executor) { await routes.status.follow(pool) }
+    defer { following.cancel() }
     let quiet = Logger(label: "http") { _ in SwiftLogNoOpLogHandler() }
     let application = Application(
       router: routes.router(),

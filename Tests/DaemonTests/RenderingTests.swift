@@ -60,6 +60,7 @@ import Testing
     #expect(boundaries[1, 0] == RGB(grey: 200))
     #expect(boundaries[1, 1] == RGB(grey: 180))
     #expect(Rendering.channels(section)[1, 1] == RGB(180, 200, 7))
+    #expect(Rendering.boundaries(CoarseAffinities(z: section.z, y: y, x: x)) == boundaries)
   }
 
   @Test func reslice() {

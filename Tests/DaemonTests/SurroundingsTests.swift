@@ -3,6 +3,7 @@ import DB
 import Foundation
 import Testing
 import Volumes
+import Web
 
 @testable import Daemon
 

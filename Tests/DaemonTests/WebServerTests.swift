@@ -12,10 +12,10 @@ import Web
 @Suite struct WebServerTests {
   /// A finished volume, its daemon still open, and its server.
   private func serving(
-    _ web: WebConfiguration = WebConfiguration(), size: Int = 300, revises: Bool = false,
+    _ web: WebConfiguration = WebConfiguration(), size: Int = 300, revises: Bool = false, stages: String = "",
     _ body: (Bench, WebClient, WebServer) throws -> Void
   ) throws {
-    let bench = try Bench(size: size)
+    let bench = try Bench(size: size, stages: stages)
     let inbox = Inbox()
     let core = try DaemonCore(configuration: bench.configuration, inbox: inbox, log: .silent)
     try core.open()
@@ -61,14 +61,13 @@ import Web
       let born = (events["sections"] as? [[String: Any]])?.reduce(0) { $0 + ($1["born"] as? Int ?? 0) }
       #expect(events["isComplete"] as? Bool == true)
       #expect(try String(born ?? -1) == bench.query("select count(*) from fgnet.lineage_event where event = 'born'"))
-      let status = try client.get("/api/v1/status").object
-      let told = (status["volumes"] as? [[String: Any]])?.first?["final"] as? Int
-      #expect(status["state"] as? String == "running" && told != nil)
+      let told = try eventually { try Self.volumes(client).first?["final"] as? Int }
+      #expect(try client.get("/api/v1/status").object["state"] as? String == "running")
       #expect((try client.get("/api/v1/disk").object["free"] as? Int ?? 0) > 0)
       #expect(try client.get("/healthz").text == "ok\n")
       #expect(try client.get("/readyz").status == 200)
       let metrics = try client.get("/metrics").text
-      #expect(metrics.contains("fgnetd_sections{volume=\"test\",state=\"final\"} \(told ?? -1)\n"))
+      #expect(metrics.contains("fgnetd_sections{volume=\"test\",state=\"final\"} \(told)\n"))
       #expect(metrics.contains("fgnetd_up 1\n"))
     }
   }
@@ -162,10 +161,49 @@ import Web
     }
   }
 
+  /// Each number of the coarse affinities as 2 x 2 pixels, at an odd size; halved, they are what is stored.
+  @Test func coarseAffinitiesAreShownWhereTheyAreKept() throws {
+    try serving(size: 301, stages: "    keep_coarse: true") { bench, client, _ in
+      let section = try client.get("/api/v1/volumes/test/sections/2").object
+      #expect(section["coarse"] as? Bool == true)
+      let file = try #require(section["products"] as? String)
+      let store = SectionStore(stateDirectory: bench.configuration.stateDirectory, volume: "test")
+      let stored = try #require(try store.read(file, parts: [.affinities, .coarse]).affinities?.coarse)
+      for (name, plane) in [("coarse-z", stored.z), ("coarse-y", stored.y), ("coarse-x", stored.x)] {
+        let half = try client.get("/api/v1/volumes/test/sections/2/tiles/\(name)/1/0/0").body
+        #expect(half == plane.storage && plane.height == 151)
+        let corner = try client.get("/api/v1/volumes/test/sections/2/tiles/\(name)/0/1/1").body
+        #expect(corner == (256..<301).flatMap { y in (256..<301).map { x in plane[y / 2, x / 2] } })
+      }
+    }
+    try serving(size: 64) { _, client, _ in
+      #expect(try client.get("/api/v1/volumes/test/sections/2").object["coarse"] as? Bool == false)
+      let answer = try client.get("/api/v1/volumes/test/sections/2/tiles/coarse-y/0/0/0")
+      #expect(answer.status == 404)
+      #expect(answer.object["error"] as? String == "section 2 was made without coarse-y")
+    }
+  }
+
+  /// Volumes of the status.
+  private static func volumes(_ client: WebClient) throws -> [[String: Any]] {
+    try client.get("/api/v1/status").object["volumes"] as? [[String: Any]] ?? []
+  }
+
   @Test func closedVolumesAreNotShown() throws {
     try serving(size: 64) { bench, client, _ in
       _ = try bench.query(
+        """
+        insert into fgnet.quarantine (path, size, mtime_ns, reason) values ('\(bench.watched)/bad.tif', 1, 1, 'cut short')
+        returning path
+        """)
+      let metric = "fgnetd_sections{volume=\"test\""
+      #expect(try eventually { try client.get("/metrics").text.contains(metric) ? true : nil })
+      #expect(try client.get("/api/v1/quarantine").array.count == 1)
+      _ = try bench.query(
         "insert into fgnet.volume_access (volume_id, role_name) values (1, 'smith_lab') returning role_name")
+      #expect(try eventually { try Self.volumes(client).isEmpty ? true : nil })
+      #expect(try !client.get("/metrics").text.contains(metric))
+      #expect(try client.get("/api/v1/quarantine").text == "[]")
       #expect(try client.get("/api/v1/volumes").text == "[]")
       #expect(try client.get("/api/v1/volumes/test").status == 404)
       #expect(try client.get("/precomputed/test/image/info").status == 404)

@@ -64,16 +64,20 @@ extension FGNetKernelSuite {
       let all = Self.stack(0..<14, 70, 95)
       // Backwards, so that nothing is met in the order of streaming.
       var expected: [Int: Prediction] = [:]
-      for index in (0..<14).reversed() { expected[index] = try whole.evaluate(index: index, stack: all) }
+      for index in (0..<14).reversed() {
+        expected[index] = try whole.evaluate(index: index, stack: all, coarse: true)
+      }
       let streaming = try Self.micro()
       for newest in 5..<14 {
         let final = newest - 5
         let first = max(0, final - 5)
-        let found = try streaming.evaluate(index: final - first, stack: Self.stack(first..<newest + 1, 70, 95))
+        let found = try streaming.evaluate(
+          index: final - first, stack: Self.stack(first..<newest + 1, 70, 95), coarse: true)
         #expect(found == expected[final], "section \(final)")
       }
       for final in 9..<14 {
-        #expect(try streaming.evaluate(index: final - 4, stack: Self.stack(4..<14, 70, 95)) == expected[final])
+        let stack = Self.stack(4..<14, 70, 95)
+        #expect(try streaming.evaluate(index: final - 4, stack: stack, coarse: true) == expected[final])
       }
       #expect(expected[0] != expected[1])
     }
@@ -147,13 +151,16 @@ extension FGNetKernelSuite {
     }
 
     @Test(arguments: [(1, 1), (1, 200), (33, 31), (97, 160)]) func anySize(_ height: Int, _ width: Int) throws {
-      let prediction = try Self.micro().evaluate(index: 1, stack: Self.stack(0..<3, height, width))
+      let (network, stack) = (try Self.micro(), Self.stack(0..<3, height, width))
+      let prediction = try network.evaluate(index: 1, stack: stack, coarse: true)
       #expect(prediction.refined.count == 3 && prediction.coarse.count == 3)
       for plane in prediction.refined {
         #expect(plane.height == height && plane.width == width)
         #expect(plane.values.allSatisfy { $0 > 0 && $0 < 1 })
       }
       for plane in prediction.coarse { #expect(plane.height == (height + 1) / 2 && plane.width == (width + 1) / 2) }
+      let plain = try network.evaluate(index: 1, stack: stack)
+      #expect(plain.refined == prediction.refined && plain.coarse.isEmpty)
     }
 
     @Test func reflection() {

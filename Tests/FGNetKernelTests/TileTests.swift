@@ -50,7 +50,7 @@ private final class Scan {
   }
 }
 
-/// A section put together from what was delivered; every pixel exactly once.
+/// A map put together from what was delivered; every pixel exactly once.
 private struct Mosaic {
   var planes: [[Float]]
   var delivered: [Int]
@@ -62,6 +62,9 @@ private struct Mosaic {
     self.width = width
   }
 
+  /// Of the refined affinities.
+  mutating func add(_ window: PixelWindow, _ found: Prediction) { add(window, found.refined) }
+
   mutating func add(_ window: PixelWindow, _ parts: [FloatPlane]) {
     for (row, y) in window.rows.enumerated() {
       for (column, x) in window.columns.enumerated() {
@@ -71,6 +74,16 @@ private struct Mosaic {
         }
       }
     }
+  }
+
+  /// The first pixel that was not delivered once, or is another than in the whole, in words.
+  func departure(from whole: [FloatPlane]) -> String? {
+    if let place = delivered.firstIndex(where: { $0 != 1 }) { return "pixel \(place) came \(delivered[place]) times" }
+    for channel in 0..<3 {
+      let wrong = zip(planes[channel], whole[channel].values).enumerated().first { $1.0 != $1.1 }
+      if let wrong { return "channel \(channel), pixel \(wrong.offset)" }
+    }
+    return nil
   }
 }
 
@@ -97,16 +110,17 @@ extension FGNetKernelSuite {
         let network = try Self.network(narrowArchitecture(), precision)
         let scan = Scan(size.height, size.width)
         let stack = scan.stack(0..<place.sections)
-        let expected = try network.evaluate(index: place.index, stack: stack).refined
+        let expected = try network.evaluate(index: place.index, stack: stack, coarse: true)
         let bounds = network.padded(PixelWindow(height: size.height, width: size.width))
         let plan = TilePlan(rows: size.rows, columns: size.columns, bounds: bounds)
-        var found = Mosaic(size.height, size.width)
-        try network.affinities(of: place.index, in: stack, plan) { found.add($0, $1) }
-        #expect(found.delivered.allSatisfy { $0 == 1 })
-        for channel in 0..<3 {
-          let wrong = zip(found.planes[channel], expected[channel].values).enumerated().first { $1.0 != $1.1 }
-          #expect(wrong == nil, "\(precision), \(size), channel \(channel), pixel \(wrong?.offset ?? -1)")
+        var refined = Mosaic(size.height, size.width)
+        var coarse = Mosaic((size.height + 1) / 2, (size.width + 1) / 2)
+        try network.affinities(of: place.index, in: stack, plan, coarse: true) {
+          refined.add($0, $1)
+          coarse.add($0.halved, $1.coarse)
         }
+        #expect(refined.departure(from: expected.refined) == nil, "\(precision), \(size)")
+        #expect(coarse.departure(from: expected.coarse) == nil, "coarse, \(precision), \(size)")
       }
     }
 
@@ -116,13 +130,15 @@ extension FGNetKernelSuite {
         let network = try Self.network(.nano, precision)
         let scan = Scan(129, 513)
         let stack = scan.stack(0..<12)
-        let expected = try network.evaluate(index: 6, stack: stack).refined
+        let expected = try network.evaluate(index: 6, stack: stack, coarse: true)
         let bounds = network.padded(PixelWindow(height: 129, width: 513))
-        var found = Mosaic(129, 513)
-        try network.affinities(of: 6, in: stack, TilePlan(rows: 256, columns: 128, bounds: bounds)) {
-          found.add($0, $1)
+        var (refined, coarse) = (Mosaic(129, 513), Mosaic(65, 257))
+        try network.affinities(of: 6, in: stack, TilePlan(rows: 256, columns: 128, bounds: bounds), coarse: true) {
+          refined.add($0, $1)
+          coarse.add($0.halved, $1.coarse)
         }
-        for channel in 0..<3 { #expect(found.planes[channel] == expected[channel].values, "\(precision) \(channel)") }
+        #expect(refined.departure(from: expected.refined) == nil, "\(precision)")
+        #expect(coarse.departure(from: expected.coarse) == nil, "coarse, \(precision)")
       }
     }
 
@@ -142,17 +158,21 @@ extension FGNetKernelSuite {
         let first = max(0, newest - 10)
         let stack = scan.stack(first..<newest + 1)
         let index = newest - 5 - first
-        let expected = try whole.evaluate(index: index, stack: stack).refined
+        let expected = try whole.evaluate(index: index, stack: stack, coarse: true)
         for network in [kept, fresh] {
-          var found = Mosaic(height, width)
+          var (refined, coarse) = (Mosaic(height, width), Mosaic(height / 2, width / 2))
           let before = network.operationsDone
-          try network.affinities(of: index, in: stack, plan) { found.add($0, $1) }
+          try network.affinities(of: index, in: stack, plan, coarse: true) {
+            refined.add($0, $1)
+            coarse.add($0.halved, $1.coarse)
+          }
           costs.append(network.operationsDone - before)
-          for channel in 0..<3 { #expect(found.planes[channel] == expected[channel].values, "section \(newest - 5)") }
+          #expect(refined.departure(from: expected.refined) == nil, "section \(newest - 5)")
+          #expect(coarse.departure(from: expected.coarse) == nil, "coarse, section \(newest - 5)")
         }
         #expect(kept.memoryInUse == 0)
         // A look at the top of the stack, as it is shown before it is final, disturbs nothing.
-        try kept.affinities(of: stack.count - 1, in: stack, plan) { _, _ in }
+        try kept.affinities(of: stack.count - 1, in: stack, plan, coarse: true) { _, _ in }
       }
       let (last, anew) = (costs[costs.count - 2], costs[costs.count - 1])
       #expect(last == costs[costs.count - 4] && last == costs[costs.count - 6])
@@ -187,11 +207,12 @@ extension FGNetKernelSuite {
     @Test func nothingStaysBehind() throws {
       let network = try Self.network(narrowArchitecture(), .float32)
       let stack = Scan(130, 260).stack(0..<2)
-      let before = try network.evaluate(index: 1, stack: stack)
+      let before = try network.evaluate(index: 1, stack: stack, coarse: true)
       let bounds = network.padded(PixelWindow(height: 130, width: 260))
-      try network.affinities(of: 1, in: stack, TilePlan(rows: 128, columns: 128, bounds: bounds)) { _, _ in }
+      let plan = TilePlan(rows: 128, columns: 128, bounds: bounds)
+      try network.affinities(of: 1, in: stack, plan, coarse: true) { _, _ in }
       #expect(network.memoryInUse == 0)
-      #expect(try network.evaluate(index: 1, stack: stack) == before)
+      #expect(try network.evaluate(index: 1, stack: stack, coarse: true) == before)
     }
 
     @Test func theBudgetDecides() throws {
@@ -249,7 +270,7 @@ extension FGNetKernelSuite {
             // With what is kept for reuse.
             most = max(most, ck_memory() - weights)
           }
-          try network.affinities(of: 0, in: stack) { _, _ in }
+          try network.affinities(of: 0, in: stack, coarse: true) { _, _ in }
           let context = TilePlan.Context(below: 0, above: sections - 1, streaming: false)
           let model = try #require(network.models[context])
           let bytes = model.bytes(TilePlan.largestExtent(network.architecture, plan.bounds, plan.rows, plan.columns))
@@ -270,7 +291,8 @@ extension FGNetKernelSuite {
         var worst = 0
         network.profile = { _, _, _ in worst = max(worst, ck_memory_in_use() - weights) }
         for newest in 5..<14 {
-          _ = try network.evaluate(index: min(newest - 5, 5), stack: scan.stack(max(0, newest - 10)..<newest + 1))
+          _ = try network.evaluate(
+            index: min(newest - 5, 5), stack: scan.stack(max(0, newest - 10)..<newest + 1), coarse: true)
         }
         let context = TilePlan.Context(below: 5, above: 5, streaming: true)
         let model = MemoryModel(.nano, below: 5, above: 5, streaming: context.streaming)

@@ -35,6 +35,47 @@ import Testing
     #expect(try Self.stage().affinities(of: 1, in: stack) == second)
   }
 
+  /// Kept or not, everything else is the same; z of the first section has no meaning.
+  @Test func coarseAffinitiesAreKeptWhereWanted() throws {
+    let network = try FGNet(
+      architecture: .nano, weights: FormulaWeights(seed: 1, tensors: Architecture.nano.tensors))
+    let keeping = FGNetAffinityStage(network: network, modelHash: "abc123", keepsCoarse: true)
+    #expect(try keeping.fingerprint == Self.stage().fingerprint)
+    let stack = [Self.section(3), Self.section(4)]
+    for index in 0..<2 {
+      var found = try keeping.affinities(of: index, in: stack)
+      let coarse = try #require(found.coarse)
+      #expect(coarse.height == 10 && coarse.width == 15)
+      #expect(coarse.z.storage.allSatisfy { $0 == 0 } == (index == 0))
+      #expect(coarse.y[0, 3] != 0 && coarse.x[3, 0] != 0)
+      let expected = try network.evaluate(index: index, stack: stack.map(keeping.plane), coarse: true).coarse
+      #expect(coarse.y.storage == FGNetAffinityStage.bytes(expected[1].values))
+      #expect(coarse.x.storage == FGNetAffinityStage.bytes(expected[2].values))
+      found.coarse = nil
+      #expect(try Self.stage().affinities(of: index, in: stack) == found)
+    }
+  }
+
+  /// Where there is too little memory for the whole section.
+  @Test func coarseAffinitiesOfTilesAreThoseOfTheWhole() throws {
+    func stage() throws -> FGNetAffinityStage {
+      FGNetAffinityStage(
+        network: try FGNet(
+          architecture: .nano, weights: FormulaWeights(seed: 1, tensors: Architecture.nano.tensors)),
+        modelHash: "abc123", keepsCoarse: true)
+    }
+    let image = Plane<Float>(
+      height: 301, width: 303,
+      storage: (0..<301 * 303).map { Float(FormulaWeights.uniform(seed: 9, index: UInt64($0)) + 0.5) })
+    let stack = [StackSection(z: 0, key: "a", height: 301, width: 303) { image.cropped(to: $0) }]
+    let (whole, tiled) = (try stage(), try stage())
+    tiled.limitMemory(to: FGNetAffinityStage.reserve + 110 << 20)
+    #expect(tiled.memoryLeft(height: 301, width: 303) == 0, "it is cut into tiles")
+    let expected = try whole.affinities(of: 0, in: stack)
+    #expect(try tiled.affinities(of: 0, in: stack) == expected)
+    #expect(expected.coarse?.height == 151 && expected.coarse?.width == 152)
+  }
+
   @Test func quantisation() {
     let plane = FloatPlane(height: 2, width: 2, values: [0, 0.5, 1, 0.0019])
     let result = FGNetAffinityStage.quantised([plane, plane, plane], first: false)

@@ -94,6 +94,9 @@ struct FGNetOptionsTests {
       ["model": .string("m.h5"), "voxel_size_mismatch": .string("ignore"), "voxel_size_tolerance": .int(0)],
       table: FGNetOptions.table, path: "p")
     #expect(FGNetOptions(other) == Self.options(.ignore, tolerance: 0))
+    let keeping = try ResolvedOptions(
+      ["model": .string("m.h5"), "keep_coarse": .bool(true)], table: FGNetOptions.table, path: "p")
+    #expect(FGNetOptions(keeping).keepsCoarse && !FGNetOptions(resolved).keepsCoarse)
   }
 
   @Test("the precision is the one asked for, or the best there is, or a sentence")

@@ -62,6 +62,33 @@ import Testing
     return Int((0.75 * Double(plane[y, x]) + 0.25 * Double(before)).rounded())
   }
 
+  /// At half the section's own size, whatever the network's pixels are.
+  @Test func coarseAffinitiesHaveHalfTheSectionsSize() throws {
+    let plain = FGNetAffinityStage(network: try Self.network(), modelHash: "abc123", keepsCoarse: true)
+    let scaled = FGNetAffinityStage(
+      network: try Self.network(), modelHash: "abc123", scale: PixelScale(y: 0.5, x: 0.5), keepsCoarse: true)
+    for index in 0..<2 {
+      let own = try #require(try plain.affinities(of: index, in: (0..<2).map { Self.section($0) }).coarse)
+      let found = try #require(try scaled.affinities(of: index, in: (0..<2).map { Self.section($0, factor: 2) }).coarse)
+      #expect(found.height == 20 && found.width == 30)
+      #expect(found.z.storage.allSatisfy { $0 == 0 } == (index == 0))
+      // The mean of four is between the network's numbers around them.
+      for (fine, coarse) in [(found.y, own.y), (found.x, own.x)] {
+        for y in 1..<9 {
+          for x in 1..<14 {
+            let near = (y - 1...y + 1).flatMap { y in (x - 1...x + 1).map { x in coarse[y, x] } }
+            let mean = (0..<4).reduce(0) { $0 + Int(fine[2 * y + $1 / 2, 2 * x + $1 % 2]) } / 4
+            #expect((Int(near.min() ?? 0) - 1...Int(near.max() ?? 0) + 1).contains(mean))
+          }
+        }
+      }
+    }
+    let odd = FGNetAffinityStage(
+      network: try Self.network(), modelHash: "abc123", scale: PixelScale(y: 0.5, x: 1.5), keepsCoarse: true)
+    let section = try odd.affinities(of: 0, in: [Self.section(0, height: 31, width: 17)])
+    #expect(section.coarse?.height == 16 && section.coarse?.width == 9)
+  }
+
   @Test func everySectionIsResampledOnceAndNoLayerIsEvaluatedTwice() throws {
     let (plain, scaled) = (try Self.network(), try Self.network())
     let (plainAsked, scaledAsked) = (Asked(), Asked())

@@ -21,12 +21,17 @@ func madeSection(_ height: Int = 70, _ width: Int = 90, z: SectionNumber = -4, s
       label: UInt32(label), area: Int(generator.next() % 500), minY: -1, minX: Int32(label), maxY: 60, maxX: 88,
       centroidY: Double(generator.next() % 1000) / 7, centroidX: 0.1)
   }
+  let image: Plane<UInt8> = randomPlane(height, width, using: &generator)
+  var affinities = AffinitySection(
+    z: randomPlane(height, width, using: &generator), y: randomPlane(height, width, using: &generator),
+    x: randomPlane(height, width, using: &generator))
+  let half = PlaneWindow(height: height, width: width).halved
+  affinities.coarse = CoarseAffinities(
+    z: randomPlane(half.height, half.width, using: &generator),
+    y: randomPlane(half.height, half.width, using: &generator),
+    x: randomPlane(half.height, half.width, using: &generator))
   return SectionProducts(
-    z: z, image: randomPlane(height, width, using: &generator),
-    affinities: AffinitySection(
-      z: randomPlane(height, width, using: &generator), y: randomPlane(height, width, using: &generator),
-      x: randomPlane(height, width, using: &generator)),
-    fragments: FragmentSection(labels: labels, count: Int(largest)),
+    z: z, image: image, affinities: affinities, fragments: FragmentSection(labels: labels, count: Int(largest)),
     graph: SectionGraph(z: z, fragments: ids, areas: ids.map { Int($0.label) * 3 }, edges: edges), summaries: summaries,
     attributes: [
       "source": "säktion 1.tif", "empty": "", "model": "fgnet-1", "long": String(repeating: "x", count: 5000),
@@ -104,6 +109,34 @@ func madeSection(_ height: Int = 70, _ width: Int = 90, z: SectionNumber = -4, s
     ] {
       #expect(try store.readSource("s.h5", window) == image.normalised().cropped(to: window))
     }
+  }
+
+  @Test func windowsOfAffinities() throws {
+    var section = madeSection(71, 301)
+    try store.write(section, name: "z.h5")
+    let found = try #require(section.affinities)
+    let (planes, coarse) = ([found.z, found.y, found.x], try #require(found.coarse))
+    for window in [
+      PlaneWindow(height: 71, width: 301), PlaneWindow(rows: 4..<5, columns: 300..<301),
+      PlaneWindow(rows: 10..<70, columns: 200..<290),
+    ] {
+      for (axis, half) in [coarse.z, coarse.y, coarse.x].enumerated() {
+        #expect(try store.readAffinities("z.h5", axis: axis, window) == planes[axis].cropped(to: window))
+        #expect(
+          try store.readAffinities("z.h5", .coarse, axis: axis, window.halved) == half.cropped(to: window.halved))
+      }
+    }
+    let corner = PlaneWindow(height: 1, width: 1)
+    #expect(try store.parts("z.h5") == [.image, .affinities, .coarse, .fragments, .graph, .summaries])
+    #expect(try store.read("z.h5", parts: .affinities).affinities?.coarse == nil, "only where it is asked for")
+    section.affinities?.coarse = nil
+    try store.write(section, name: "plain.h5")
+    #expect(try store.read("plain.h5") == section)
+    #expect(try store.parts("plain.h5") == [.image, .affinities, .fragments, .graph, .summaries])
+    #expect(try store.readAffinities("plain.h5", .coarse, axis: 0, corner) == nil)
+    section.affinities = nil
+    try store.write(section, name: "none.h5")
+    #expect(try store.readAffinities("none.h5", axis: 0, corner) == nil)
   }
 
   @Test func partsComeAlone() throws {

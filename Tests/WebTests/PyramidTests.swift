@@ -53,6 +53,18 @@ import Testing
     }
   }
 
+  /// A map of half the size is the section's level 1.
+  @Test(arguments: [(512, 640), (513, 771), (1, 1), (301, 2)])
+  func doubledMapsAreTheLevelAbove(height: Int, width: Int) throws {
+    let size = SectionSize(height: height, width: width)
+    let half = Pyramid.size(size, level: 1)
+    var map = Plane<UInt8>(height: half.height, width: half.width, repeating: 0)
+    for k in map.storage.indices { map.storage[k] = UInt8(truncatingIfNeeded: k &* 2_654_435_761 >> 7) }
+    let full = Pyramid.doubled(map, height: height, width: width)
+    #expect(Pyramid.halved(full, Pyramid.mean) == map)
+    #expect(full[height - 1, width - 1] == map[half.height - 1, half.width - 1])
+  }
+
   /// Coarse labels show what is most frequent among segments, which may not be what is among fragments.
   @Test func coarseSegmentsAreModesOfSegments() throws {
     let size = SectionSize(height: 2, width: 300)

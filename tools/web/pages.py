@@ -113,6 +113,28 @@ def check_clicks(browser, bench, address, size):
     page.close()
 
 
+def check_layers(browser, address):
+    """Each overlay draws something of its own; one that a section does not have cannot be chosen, and says why."""
+    page = browser.page(700, 700)
+    page.open(address + "/view#test/2")
+    drawn(page, 2)
+    pictures = {}
+    for value, name, disabled in page.get("[...get('layer').options].map((one) => [one.value, one.text, one.disabled])"):
+        assert not disabled and "(" not in name, f"{name} cannot be chosen"
+        page.get(f"get('layer').value = {json.dumps(value)}, get('layer').dispatchEvent(new Event('input'))")
+        drawn(page, 2)
+        pictures[name] = page.get("canvas.toDataURL()")
+    assert len(set(pictures.values())) == len(pictures) == 7, f"{len(set(pictures.values()))} pictures of {list(pictures)}"
+    page.get("nameLayers({products: 'a file', coarse: false})")
+    names = page.get("[...get('layer').options].filter((one) => one.disabled).map((one) => one.text)")
+    assert names == ["coarse affinities, y and x (not kept)", "coarse affinities, z (not kept)"], names
+    page.get("goTo(1)")
+    drawn(page, 1)
+    assert page.get("[...get('layer').options].every((one) => !one.disabled && !one.text.includes('('))")
+    assert not unexpected(page), unexpected(page)
+    page.close()
+
+
 def check_wrong_addresses(browser, address):
     """A wrong place is told in a sentence, and the page goes on."""
     page = browser.page()

@@ -64,6 +64,7 @@ def main():
         port, client_port = free_port(), free_port()
         bench.config.write_text(
             bench.config.read_text().replace("settle: 500ms}", "settle: 500ms, incomplete_deadline: 2s}")
+            .replace("fgnet-nano.h5}", "fgnet-nano.h5, keep_coarse: true}")
             + "  watershed: {threshold: 0.2}\n"
             "  agglomerate: {scoring: quantile, quantile: 50, init_with_max: false, threshold: 0.7}\n"
             f"http: {{enabled: true, port: {port}, rate: 100000, allowed_origin: http://127.0.0.1:{client_port}}}\n")
@@ -94,6 +95,7 @@ def main():
             wait_until(lambda: bench.counts().get("final") == SECTIONS, 600, "sections do not become final")
             checks.run("dashboard by the keyboard", pages.check_dashboard_keyboard, browser, address)
             checks.run("clicks show what SQL says", pages.check_clicks, browser, bench, address, SIZE)
+            checks.run("overlays", pages.check_layers, browser, address)
             checks.run("wrong addresses in a browser", pages.check_wrong_addresses, browser, address)
             checks.run("names of files are text", pages.check_what_is_written_is_text, browser, bench, address)
             checks.run("cloud-volume reads what is stored", volumes.check_cloud_volume, bench, address, range(SECTIONS))

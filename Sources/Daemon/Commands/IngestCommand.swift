@@ -5,6 +5,7 @@ import Foundation
 import Intake
 import Logging
 import Volumes
+import Web
 
 /// `fgnetd ingest`: takes a whole folder in, and ends.
 struct IngestCommand: ParsableCommand {

@@ -45,14 +45,19 @@ struct RenderCommand: ParsableCommand {
     if overlayOnly { return overlay }
     var panels: [Montage.Panel] = []
     if let image { panels.append(Montage.Panel("section \(section.z)", Rendering.grey(image))) }
-    if let file = section.file, let affinities = try segmented.store.read(file, parts: [.affinities]).affinities {
-      panels.append(Montage.Panel("refined affinities", Rendering.boundaries(affinities)))
+    if let file = section.file, let found = try segmented.store.read(file, parts: [.affinities, .coarse]).affinities {
+      if let coarse = found.coarse {
+        let (down, across) = (CoarseAffinities.stride, CoarseAffinities.stride)
+        panels.append(
+          Montage.Panel("coarse affinities", Rendering.boundaries(coarse).enlarged(down: down, across: across)))
+      }
+      panels.append(Montage.Panel("refined affinities", Rendering.boundaries(found)))
     }
     panels.append(Montage.Panel("segments", overlay))
     panels.append(Montage.Panel("x-z, row \(labels.height / 2)", try reslice(segmented, labels)))
     let state = section.state == .final ? "final" : "provisional"
     return Montage(
-      panels, columns: panels.count == 4 ? 2 : panels.count,
+      panels, columns: panels.count > 3 ? (panels.count + 1) / 2 : panels.count,
       footer: "\(segmented.volume.name) z \(section.z), \(state), \(segmented.sections.count) sections"
     ).rendered()
   }

@@ -2,6 +2,7 @@ import ArgumentParser
 import DB
 import Foundation
 import Intake
+import Web
 
 /// `fgnetd status`: what came, what is done, what waits, what was set aside and why.
 struct StatusCommand: ParsableCommand {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Web
 
 /// `fgnetd wait`: returns when the daemon has nothing left to do.
 struct WaitCommand: ParsableCommand {

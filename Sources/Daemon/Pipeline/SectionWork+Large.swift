@@ -80,7 +80,8 @@ extension SectionWork {
     _ order: ProductOrder, _ affinities: AffinitySection?, _ writer: SectionWriter
   ) throws -> BandedSection? {
     let file = order.sameAffinities
-    guard let map = try file.flatMap({ try store.read($0, parts: [.affinities]).affinities }) ?? affinities else {
+    guard let map = try file.flatMap({ try store.read($0, parts: [.affinities, .coarse]).affinities }) ?? affinities
+    else {
       throw VolumeError.corrupt(path: store.path(file ?? order.name), reason: "it holds no affinities")
     }
     try timings.measure(.store) { try writer.write(map) }

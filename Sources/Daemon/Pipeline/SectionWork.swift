@@ -206,7 +206,7 @@ final class SectionWork: @unchecked Sendable {
     var fragments: FragmentSection?
     var map = affinities
     if let file = order.sameAffinities {
-      let stored = try store.read(file, parts: [.affinities, .fragments])
+      let stored = try store.read(file, parts: [.affinities, .coarse, .fragments])
       map = stored.affinities
       fragments = stored.fragments
     }

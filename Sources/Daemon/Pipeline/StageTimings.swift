@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import Web
 
 /// What time is measured of, in the order a section goes through. The names are those of `status` and of reports.
 enum TimedStage: String, CaseIterable, Sendable {

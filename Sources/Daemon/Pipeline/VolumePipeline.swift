@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import Plugins
 import Volumes
+import Web
 
 /// One volume's way from a complete file to committed rows: decides what is to be done next, hands out what others can do, and
 /// writes the rows. Used from one thread.
@@ -286,14 +287,19 @@ final class VolumePipeline {
 
   var status: DaemonStatus.Volume {
     let holes = plan.holes()
-    return DaemonStatus.Volume(
-      name: name, folder: configuration.folder, intake: nil, received: received, provisional: count(.provisional),
-      final: count(.final), missing: count(.missing), sectionsSetAside: setAside.count,
-      awaited: holes.prefix(100).map { [$0.sections.lowerBound, $0.sections.upperBound] },
-      awaitedCount: holes.reduce(0) { $0 + $1.sections.count },
-      doubt: holes.first { $0.sections.count > VolumePlan.largestHole }.map(Self.sentence),
-      atWork: making.map(\.order.z), finishedAt: plan.lastZ,
-      secondsByStage: timings.seconds, activity: timings.activity)
+    var status = DaemonStatus.Volume(name: name, folder: configuration.folder, activity: timings.activity)
+    status.received = received
+    status.provisional = count(.provisional)
+    status.final = count(.final)
+    status.missing = count(.missing)
+    status.sectionsSetAside = setAside.count
+    status.awaited = holes.prefix(100).map { [$0.sections.lowerBound, $0.sections.upperBound] }
+    status.awaitedCount = holes.reduce(0) { $0 + $1.sections.count }
+    status.doubt = holes.first { $0.sections.count > VolumePlan.largestHole }.map(Self.sentence)
+    status.atWork = making.map(\.order.z)
+    status.finishedAt = plan.lastZ
+    status.secondsByStage = timings.seconds
+    return status
   }
 
   func reloadRow(_ z: SectionNumber) throws {

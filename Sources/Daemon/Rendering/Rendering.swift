@@ -27,6 +27,11 @@ enum Rendering {
     return grey(plane)
   }
 
+  /// The same of the coarse affinities, at half the size.
+  static func boundaries(_ affinities: CoarseAffinities) -> RGBImage {
+    boundaries(AffinitySection(z: affinities.z, y: affinities.y, x: affinities.x))
+  }
+
   /// The three affinities as red (x), green (y) and blue (z).
   static func channels(_ affinities: AffinitySection) -> RGBImage {
     var result = RGBImage(height: affinities.height, width: affinities.width)

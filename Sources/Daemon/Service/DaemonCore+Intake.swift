@@ -1,5 +1,6 @@
 import DB
 import Intake
+import Web
 
 /// What the intake tells of files and of itself.
 extension DaemonCore {

@@ -1,4 +1,3 @@
-import Foundation
 import Web
 
 extension DaemonCore {
@@ -9,7 +8,7 @@ extension DaemonCore {
       web,
       source: WebServer.Source(
         conninfo: conninfo, stateDirectory: directory, folder: { directory + "/sections/" + $0 },
-        status: { FileManager.default.contents(atPath: DaemonStatus.path(in: directory)) }),
+        status: { DaemonStatus.read(from: directory) }),
       log: log)
   }
 }

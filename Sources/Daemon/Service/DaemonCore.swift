@@ -7,6 +7,7 @@ import Intake
 import Logging
 import Plugins
 import Volumes
+import Web
 
 /// The daemon: takes offered files in, lets each volume's pipeline work, and survives what goes wrong around it.
 /// One thread decides and writes to the database; the intake runs on another and hands over names through the inbox, and
@@ -309,9 +310,8 @@ final class DaemonCore {
     if !pipelines.isEmpty { shownVolumes = pipelines.map { self.status($0) } }
     let pending = reports.values.reduce(0) { $0 + $1.pending }
     let status = DaemonStatus(
-      pid: getpid(), startedAt: startedAt, writtenAt: Date(), state: alarms.alarms.isEmpty ? "running" : "alarm",
-      isIdle: isIdle, waitingFiles: pending + offers.count, setAside: setAside, alarms: alarms.alarms,
-      volumes: shownVolumes)
+      startedAt: startedAt, isIdle: isIdle, waitingFiles: pending + offers.count, setAside: setAside,
+      alarms: alarms.alarms, volumes: shownVolumes)
     do {
       try status.write(to: configuration.stateDirectory)
       statusFault = nil

@@ -1,62 +1,7 @@
 import Foundation
+import Web
 
-/// What the daemon last said of itself: `status.json` in the state directory (`StatusFile`).
-struct DaemonStatus: Codable, Sendable, Equatable {
-  struct Alarm: Codable, Sendable, Equatable {
-    /// `disk`, `database`, `folder`, `stage`, `intake`.
-    var kind: String
-    var text: String
-    var since: Date
-  }
-
-  /// How a volume's folder is looked at.
-  struct Intake: Codable, Sendable, Equatable {
-    /// As mount(8) calls it.
-    var fileSystem: String?
-    /// Why it is looked through at every interval only; nil: events tell what comes.
-    var pollsBecause: String?
-    /// Seconds.
-    var scanInterval: Double
-    /// Sentences on files and folders in it that cannot be looked at.
-    var unseen: [String]
-  }
-
-  struct Volume: Codable, Sendable, Equatable {
-    var name: String
-    var folder: String
-    /// Nil while nobody looks at it.
-    var intake: Intake?
-    var received: Int
-    var provisional: Int
-    var final: Int
-    var missing: Int
-    /// Sections that a stage failed on, or that an operator left out.
-    var sectionsSetAside: Int
-    /// Sections that are waited for, as ranges: first and last number. The lowest 100.
-    var awaited: [[Int32]]
-    /// How many sections are waited for.
-    var awaitedCount: Int
-    /// A sentence, if so many are waited for that a number is likely wrong.
-    var doubt: String?
-    /// Sections that are being segmented, in the order they were begun.
-    var atWork: [Int32]
-    var finishedAt: Int32?
-    var secondsByStage: [String: Double]
-    var activity: Activity
-  }
-
-  var pid: Int32
-  var startedAt: Date
-  var writtenAt: Date
-  var state: String
-  /// Nothing is left to do with what has come so far.
-  var isIdle: Bool
-  var waitingFiles: Int
-  /// Files set aside since the start.
-  var setAside: Int
-  var alarms: [Alarm]
-  var volumes: [Volume]
-
+extension DaemonStatus {
   static func path(in stateDirectory: String) -> String { stateDirectory + "/status.json" }
 
   func write(to stateDirectory: String) throws {

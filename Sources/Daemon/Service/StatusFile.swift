@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Web
 
 /// `status.json`, replaced at once by exchanging its name with that of a second file, which is written before.
 ///

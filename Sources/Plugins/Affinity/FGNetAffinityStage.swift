@@ -7,6 +7,8 @@ public final class FGNetAffinityStage: AffinityStage {
   public let fingerprint: String
   /// How sections come to the network; nil: as they are.
   public let scale: PixelScale?
+  /// Whether the coarse affinities are computed and handed on. Not part of the fingerprint: everything else is as without.
+  public let keepsCoarse: Bool
   private let network: FGNet
   private struct Size {
     var height: Int
@@ -19,7 +21,10 @@ public final class FGNetAffinityStage: AffinityStage {
   /// stand the affinities of one and its watershed; beside a tile, only what was found of the section so far.
   public func limitMemory(to bytes: Int) {
     memoryLimit = bytes
-    network.budget = MemoryBudget(bytes: bytes - Self.reserve, besideWhole: 20, besideTiles: 4)
+    // Coarse affinities are three quarters of a byte for each pixel.
+    let coarse = keepsCoarse ? 1 : 0
+    network.budget = MemoryBudget(
+      bytes: bytes - Self.reserve, besideWhole: 20 + coarse, besideTiles: 4 + coarse)
   }
   private var memoryLimit: Int?
 
@@ -37,9 +42,10 @@ public final class FGNetAffinityStage: AffinityStage {
   public static let reserve = 256 << 20
 
   /// - Parameter modelHash: SHA-256 of the weights file, hexadecimal.
-  public init(network: FGNet, modelHash: String, scale: PixelScale? = nil) {
+  public init(network: FGNet, modelHash: String, scale: PixelScale? = nil, keepsCoarse: Bool = false) {
     self.network = network
     self.scale = scale
+    self.keepsCoarse = keepsCoarse
     fingerprint =
       "fgnet kernel=\(FGNet.kernelVersion) model=\(modelHash)"
       + (network.precision == .float32 ? "" : " precision=\(network.precision.rawValue)")
@@ -64,12 +70,16 @@ public final class FGNetAffinityStage: AffinityStage {
         let size = scale.modelSize(height: size.height, width: size.width)
         try network.requireWhole(height: size.height, width: size.width)
       }
-      let maps = try network.evaluate(index: index, stack: stack.map(plane)).refined
+      let found = try network.evaluate(index: index, stack: stack.map(plane), coarse: keepsCoarse)
       let size = try size(of: stack[index])
       sizes = sizes.filter { known in stack.contains { $0.key == known.key } }
-      return try Self.quantised(maps, first: index == 0) { map, channel in
+      var section = try Self.quantised(found.refined, first: index == 0) { map, channel in
         try scale.leave(map, channel: channel, height: size.height, width: size.width, stage: name)
       }
+      section.coarse = try Self.quantisedCoarse(found.coarse, first: index == 0) { map in
+        try scale.leaveCoarse(map, height: size.height, width: size.width, stage: name)
+      }
+      return section
     } catch let error as KernelError {
       throw StageError(stage: name, reason: reason(error), isOutage: error.isOfMachine)
     }
@@ -78,23 +88,29 @@ public final class FGNetAffinityStage: AffinityStage {
   /// As the network delivers them: a large section is evaluated by tiles.
   private func affinitiesByParts(of index: Int, in stack: [StackSection]) throws -> AffinitySection {
     var result: AffinitySection?
-    try network.affinities(of: index, in: stack.map(plane)) { window, planes in
-      let part = Self.quantised(planes, first: index == 0, corner: window)
+    try network.affinities(of: index, in: stack.map(plane), coarse: keepsCoarse) { window, found in
+      var part = Self.quantised(found.refined, first: index == 0, corner: window)
+      part.coarse = Self.quantisedCoarse(found.coarse, first: index == 0) { $0 }
       guard let size = stack[index].size, size.pixels > window.pixels else {
         result = part
         return
       }
-      if result == nil {
-        let empty = Plane<UInt8>(height: size.height, width: size.width, repeating: 0)
-        result = AffinitySection(z: empty, y: empty, x: empty)
-      }
-      let place = PlaneWindow(rows: window.rows, columns: window.columns)
-      result?.z.replace(place, with: part.z)
-      result?.y.replace(place, with: part.y)
-      result?.x.replace(place, with: part.x)
+      if result == nil { result = empty(size) }
+      result?.replace(PlaneWindow(rows: window.rows, columns: window.columns), with: part)
     }
     guard let result else { preconditionFailure("the network delivered nothing of section \(stack[index].z)") }
     return result
+  }
+
+  /// A section to be filled.
+  private func empty(_ size: PlaneWindow) -> AffinitySection {
+    let plane = Plane<UInt8>(height: size.height, width: size.width, repeating: 0)
+    var section = AffinitySection(z: plane, y: plane, x: plane)
+    if keepsCoarse {
+      let half = Plane<UInt8>(height: size.halved.height, width: size.halved.width, repeating: 0)
+      section.coarse = CoarseAffinities(z: half, y: half, x: half)
+    }
+    return section
   }
 
   private func reason(_ error: KernelError) -> String {
@@ -104,7 +120,7 @@ public final class FGNetAffinityStage: AffinityStage {
   }
 
   /// A section as the network takes it. The key tells rescaled ones from others, for whoever shares the network.
-  private func plane(_ section: StackSection) -> StackPlane {
+  func plane(_ section: StackSection) -> StackPlane {
     guard let scale else {
       func plane(_ image: Plane<Float>) -> FloatPlane {
         FloatPlane(height: image.height, width: image.width, values: image.storage)
@@ -152,6 +168,22 @@ public final class FGNetAffinityStage: AffinityStage {
     if corner?.rows.lowerBound ?? 0 == 0 { for x in 0..<width { quantised[1][0, x] = 0 } }
     if corner?.columns.lowerBound ?? 0 == 0 { for y in 0..<height { quantised[2][y, 0] = 0 } }
     return AffinitySection(z: quantised[0], y: quantised[1], x: quantised[2])
+  }
+
+  /// - Parameters:
+  ///   - planes: z, y, x, or none.
+  ///   - resampled: a plane at half the size of the section.
+  private static func quantisedCoarse(
+    _ planes: [FloatPlane], first: Bool, resampled: (FloatPlane) throws -> FloatPlane
+  ) rethrows -> CoarseAffinities? {
+    guard !planes.isEmpty else { return nil }
+    var quantised: [Plane<UInt8>] = []
+    for plane in planes {
+      let plane = try resampled(plane)
+      quantised.append(Plane(height: plane.height, width: plane.width, storage: bytes(plane.values)))
+    }
+    if first { quantised[0] = Plane(height: quantised[0].height, width: quantised[0].width, repeating: 0) }
+    return CoarseAffinities(z: quantised[0], y: quantised[1], x: quantised[2])
   }
 
   /// `(value * 255).rounded()` of values 0...1, in steps that the compiler does many of at once.

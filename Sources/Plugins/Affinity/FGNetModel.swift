@@ -38,7 +38,7 @@ public final class FGNetModel: @unchecked Sendable {
     let precision = try options.resolvedPrecision()
     do throws(KernelError) {
       let network = try FGNet(architecture: weights.architecture, weights: weights, precision: precision)
-      return FGNetAffinityStage(network: network, modelHash: hash, scale: scale)
+      return FGNetAffinityStage(network: network, modelHash: hash, scale: scale, keepsCoarse: options.keepsCoarse)
     } catch {
       throw StageError(stage: FGNetOptions.stage, reason: error.description)
     }

@@ -28,6 +28,8 @@ public struct FGNetOptions: Sendable, Equatable {
   /// Pixel sizes that differ by no more than this share of the network's go in as they are. Training varies the scale of
   /// its crops by as much.
   public var voxelSizeTolerance = 0.15
+  /// The coarse affinities are kept beside the refined ones, to be looked at. Nothing else depends on it.
+  public var keepsCoarse = false
 
   public init(model: String) { self.model = model }
 
@@ -45,6 +47,9 @@ public struct FGNetOptions: Sendable, Equatable {
     OptionDescription(
       "voxel_size_tolerance", .double(0...0.5), default: .double(0.15),
       "Share of the network's pixel size by which a volume's may differ and still go in as it is."),
+    OptionDescription(
+      "keep_coarse", .bool, default: .bool(false),
+      "Whether the coarse affinities are kept beside the refined ones, to be looked at."),
   ]
 
   public init(_ options: ResolvedOptions) {
@@ -52,6 +57,7 @@ public struct FGNetOptions: Sendable, Equatable {
     precision = PrecisionChoice(rawValue: options.string("precision")) ?? .automatic
     voxelSizeMismatch = VoxelSizeMismatch(rawValue: options.string("voxel_size_mismatch")) ?? .rescale
     voxelSizeTolerance = options.double("voxel_size_tolerance")
+    keepsCoarse = options.bool("keep_coarse")
   }
 
   /// The precision on this computer.

@@ -58,4 +58,17 @@ public struct PixelScale: Sendable, Equatable, CustomStringConvertible {
     let values = try Resampling.plane(map.values, rows, columns, stage: stage)
     return FloatPlane(height: height, width: width, values: values)
   }
+
+  /// One channel of the coarse affinities at half the section's size, to within a pixel of the section: a number of theirs
+  /// stands for two borders, so that it belongs to none.
+  /// - Parameters:
+  ///   - height, width: of the section.
+  /// - Throws: a sentence when there is no memory.
+  func leaveCoarse(_ map: FloatPlane, height: Int, width: Int, stage: String) throws(StageError) -> FloatPlane {
+    let half = PlaneWindow(height: height, width: width).halved
+    let rows = Resampling(from: map.height, to: half.height)
+    let columns = Resampling(from: map.width, to: half.width)
+    let values = try Resampling.plane(map.values, rows, columns, stage: stage)
+    return FloatPlane(height: half.height, width: half.width, values: values)
+  }
 }

@@ -12,7 +12,11 @@ const view = {volume: null, z: 0, asOf: null, centre: null, scale: 1, chosen: nu
 const pictures = new Map();
 let drawings = 0;
 
-const layers = {affinity: ['affinity-y', 'affinity-x'], 'affinity-z': ['affinity-z']};
+const layers = {
+  affinity: ['affinity-y', 'affinity-x'], 'affinity-z': ['affinity-z'], coarse: ['coarse-y', 'coarse-x'], 'coarse-z': ['coarse-z'],
+};
+/** Whether a section has what an overlay of `layers` shows. */
+const has = (section, layer) => Boolean(section.products) && (section.coarse || !layer.startsWith('coarse'));
 
 /** The picture of a tile, or null while its parts are on their way. */
 function picture(level, y, x) {
@@ -20,7 +24,7 @@ function picture(level, y, x) {
   const layer = get('layer').value;
   const opacity = get('opacity').value / 100;
   const hasLabels = (layer === 'segments' || layer === 'outlines') && shown.section.segmentation !== undefined;
-  const names = shown.section.products ? layers[layer] ?? [] : [];
+  const names = has(shown.section, layer) ? layers[layer] ?? [] : [];
   shown.table.id ??= drawings += 1;
   const key = [
     volume, shown.section.z, shown.section.sha256, shown.section.products, level, y, x, layer, names.length || hasLabels ? opacity : 0,

@@ -32,7 +32,7 @@ async function showSection() {
     if (section.revision > 1) parts.push(`revision ${section.revision}`);
     if (section.levels && section.segmentation === undefined) parts.push(view.asOf === null ? 'no segments yet' : 'no segments at that moment');
     say(parts.join(', ') + (section.note ? `. ${section.note}` : ''));
-    for (const option of get('layer').options) if (option.value in layers) option.disabled = !section.products;
+    nameLayers(section);
     prefetch();
   } catch (error) {
     if (mine !== asked) return;
@@ -40,6 +40,16 @@ async function showSection() {
     say(error.message);
   }
   requestDraw();
+}
+
+/** Overlays that the section does not have cannot be chosen, and say why. */
+function nameLayers(section) {
+  for (const option of get('layer').options) {
+    if (!(option.value in layers)) continue;
+    option.dataset.name ??= option.textContent;
+    option.disabled = !has(section, option.value);
+    option.textContent = option.dataset.name + (option.disabled ? ` (${section.products ? 'not kept' : 'none'})` : '');
+  }
 }
 
 /** What is shown now may have become something else. */

@@ -1,31 +1,38 @@
 extension DaemonStatus {
   /// How busy each stage has been lately, and whether the daemon keeps up.
-  struct Activity: Codable, Sendable, Equatable {
-    struct Stage: Codable, Sendable, Equatable {
-      var name: String
+  package struct Activity: Codable, Sendable, Equatable {
+    package struct Stage: Codable, Sendable, Equatable {
+      package var name: String
       /// Stages of one thread follow each other; threads work beside each other.
-      var thread: String
+      package var thread: String
       /// At work since the start.
-      var seconds: Double
+      package var seconds: Double
       /// Of the window's time, 0...1.
-      var share: Double
+      package var share: Double
+
+      package init(name: String, thread: String, seconds: Double, share: Double) {
+        self.name = name
+        self.thread = thread
+        self.seconds = seconds
+        self.share = share
+      }
     }
 
     /// How long "lately" is: ten minutes, or since the start.
-    var windowSeconds: Double
+    package var windowSeconds: Double
     /// In the order a section goes through.
-    var stages: [Stage]
-    var sectionsPerHour: Double
+    package var stages: [Stage]
+    package var sectionsPerHour: Double
     /// Files and sections without results now, and when the window began.
-    var waiting: Int
-    var waitingBefore: Int
+    package var waiting: Int
+    package var waitingBefore: Int
     /// The largest stage of the thread that is at work at least half of the time and most; nil if there is none, and the daemon
     /// waits for sections.
-    var bottleneck: String?
+    package var bottleneck: String?
     /// Hardly more wait than did when the window began.
-    var keepsUp: Bool
+    package var keepsUp: Bool
 
-    init(windowSeconds: Double, stages: [Stage], sectionsPerHour: Double, waiting: Int, waitingBefore: Int) {
+    package init(windowSeconds: Double, stages: [Stage], sectionsPerHour: Double, waiting: Int, waitingBefore: Int) {
       self.windowSeconds = windowSeconds
       self.stages = stages
       self.sectionsPerHour = sectionsPerHour
