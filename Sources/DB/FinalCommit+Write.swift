@@ -142,4 +142,21 @@ extension FinalCommit {
         operation_id)
       """, copy)
   }
+
+  /// Summaries of contacts (`contact_block`) do not count any more in the blocks of sections that get edges; in a revision, nor in
+  /// those that had some. Fragments that change their segment see to it by themselves (trigger `forget_renamed`).
+  func forgetContacts(isRevision: Bool) throws(DatabaseError) {
+    var blocks = Set<Int64>()
+    for commit in commits {
+      var last = Int64(commit.z >> 5)
+      blocks.insert(last)
+      for edge in commit.edges where Int64(edge.a.z >> 5) != last {
+        last = Int64(edge.a.z >> 5)
+        blocks.insert(last)
+      }
+    }
+    try connection.execute(
+      "select forget_contacts($1::integer, $2::bigint[]::integer[], $3)",
+      [.int(volume), .ints(blocks.sorted()), .bool(isRevision)])
+  }
 }

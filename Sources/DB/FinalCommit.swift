@@ -47,6 +47,7 @@ struct FinalCommit {
     try corrections?.enforce(&input, stored: stored)
     let diff = SegmentDiff(input)
     try apply(diff, input, before, operation)
+    try forgetContacts(isRevision: isRevision)
     try corrections?.finish(diff, input)
     try record.noteSegmentations(commits, .final, volume: volume, run: run, operation: operation)
     let settled = try settle(before.provisional, diff, input, operation)

@@ -31,6 +31,7 @@ extension Record {
   /// 3. The versions: the last row of `segment_change` for a segment is its row; the versions of a fragment follow each
   ///    other without overlap.
   /// 4. The corrections: each goes back to an operation of its kind, stands on fragments that are there, and is kept.
+  /// 5. The contacts of blocks (`segment_contact`), where they count, are those that the edges give.
   ///
   /// Works on one snapshot, beside a daemon that goes on. Needs about 40 bytes of memory for each fragment.
   public func checkLineage(volume: Int64) throws(DatabaseError) -> LineageReport {

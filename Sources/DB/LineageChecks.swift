@@ -17,6 +17,7 @@ enum LineageChecks {
     ("corrections go back to operations of their kind", origins),
     ("corrections stand on fragments that are there", corrections),
     ("what people separated is apart", separations),
+    ("the contacts of blocks are those of their edges", contacts),
   ]
 
   private static let membership = """
@@ -116,5 +117,23 @@ enum LineageChecks {
       c.fragment_b, c.segment_a)
     from correction c
     where c.volume_id = $1 and c.until_operation_id is null and c.decision = 'separate' and c.segment_a = c.segment_b
+    """
+
+  private static let contacts = """
+    select format('block %s: segment %s is said to touch %s in %s edges with %s px, its edges are %s with %s px', b.block,
+      f.segment_id, f.other_id, coalesce(f.contacts, 0), coalesce(f.area, 0), coalesce(f.edges, 0), coalesce(f.edge_area, 0))
+    from contact_block b
+    cross join lateral (
+      select coalesce(c.segment_id, e.segment_id) as segment_id, coalesce(c.other_id, e.other_id) as other_id, c.contacts,
+        c.contact_area_px as area, e.contacts as edges, e.contact_area_px as edge_area
+      from (select * from block_contacts(b.volume_id, b.block) k where k.segment_id <> k.other_id) e
+      full join (
+        select * from segment_contact s where s.volume_id = b.volume_id and s.block = b.block and s.version = b.version
+      ) c on c.segment_id = e.segment_id and c.other_id = e.other_id
+      where (c.contact_area_px, c.contacts, c.best_score) is distinct from (e.contact_area_px, e.contacts, e.best_score)
+        or abs(c.affinity_area - e.affinity_area) > 1e-9 * e.affinity_area
+        or e.first_block < b.first_block or e.last_block > b.last_block
+    ) f
+    where b.volume_id = $1 and b.is_complete
     """
 }

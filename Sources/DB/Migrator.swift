@@ -49,6 +49,13 @@ public struct Migrator: Sendable {
         PackageResources.m0007a_indexes_sql, PackageResources.m0007b_history_sql,
         PackageResources.m0007c_neighbours_sql, PackageResources.m0007d_kept_plans_sql,
       ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")),
+    Migration(
+      number: 8, name: "contacts",
+      sql: [
+        PackageResources.m0008a_contacts_sql, PackageResources.m0008b_neighbours_sql,
+        PackageResources.m0008c_known_segments_sql, PackageResources.m0008d_history_sql,
+        PackageResources.m0008e_contact_of_sql, PackageResources.m0008f_past_sql,
+      ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")),
   ])
 
   /// - Precondition: numbers are 1, 2, 3, ...

@@ -15,9 +15,17 @@ public struct SegmentPoint: Sendable, Equatable {
 
 extension Record {
   /// Live segments of a volume that have final fragments, in ascending order.
-  public func liveSegments(volume: Int64) throws(DatabaseError) -> [SegmentID] {
-    let rows = try connection.execute(
-      "select segment_id from segment where volume_id = $1 and state = 'live' order by segment_id", [.int(volume)])
+  /// - Parameter operation: those after that operation; nil for now.
+  public func liveSegments(volume: Int64, asOf operation: Int64? = nil) throws(DatabaseError) -> [SegmentID] {
+    let rows =
+      if let operation {
+        try connection.execute(
+          "select distinct segment_id from membership_as_of($1::integer, $2) order by segment_id",
+          [.int(volume), .int(operation)])
+      } else {
+        try connection.execute(
+          "select segment_id from segment where volume_id = $1 and state = 'live' order by segment_id", [.int(volume)])
+      }
     var segments: [SegmentID] = []
     for row in 0..<rows.count { segments.append(SegmentID(signed: try rows.int(row, 0))) }
     return segments
@@ -25,13 +33,16 @@ extension Record {
 
   /// The final fragments of a segment as a tree: of the edges that hold it together those with the highest scores, rooted at its
   /// first fragment. In the order of their ids.
+  /// - Parameter operation: as it was after that operation; nil for now.
   /// - Returns: nothing if it is not live.
-  public func points(volume: Int64, segment: SegmentID) throws(DatabaseError) -> [SegmentPoint] {
+  public func points(
+    volume: Int64, segment: SegmentID, asOf operation: Int64? = nil
+  ) throws(DatabaseError) -> [SegmentPoint] {
     let found = try connection.execute(
       """
       select f.fragment_id, f.centroid_y, f.centroid_x, f.area_px
-      from fragments_as_of($1::integer, null, $2) f where f.final order by f.fragment_id
-      """, [.int(volume), .int(segment.signed)])
+      from fragments_as_of($1::integer, $3::bigint, $2) f where f.final order by f.fragment_id
+      """, [.int(volume), .int(segment.signed), .int(optional: operation)])
     var points: [SegmentPoint] = []
     var places: [Int64: Int] = [:]
     for row in 0..<found.count {
@@ -41,15 +52,7 @@ extension Record {
         SegmentPoint(
           fragment: id, z: id.z, y: try found.double(row, 1), x: try found.double(row, 2), area: try found.int(row, 3)))
     }
-    // One look-up for each fragment, whatever the planner knows of the tables.
-    let edges = try connection.execute(
-      """
-      select e.fragment_a, e.fragment_b from unnest($2::bigint[]) n (id)
-      cross join lateral (
-        select * from effective_edge e where e.volume_id = $1 and e.fragment_a = n.id offset 0
-      ) e
-      order by e.corrected desc, e.score desc, e.fragment_a, e.fragment_b
-      """, [.int(volume), .ints(points.map(\.fragment.signed))])
+    let edges = try edges(volume, leaving: points.map(\.fragment.signed), operation)
     var sets = UnionFind(count: points.count)
     var near = [[Int]](repeating: [], count: points.count)
     for row in 0..<edges.count {
@@ -69,5 +72,27 @@ extension Record {
       }
     }
     return points
+  }
+
+  /// The edges that hold segments together and leave some fragments, the surest first.
+  private func edges(
+    _ volume: Int64, leaving fragments: [Int64], _ operation: Int64?
+  ) throws(DatabaseError) -> QueryResult {
+    if let operation {
+      return try connection.execute(
+        """
+        select e.fragment_a, e.fragment_b from edges_as_of($1::integer, $2::bigint[], $3) e
+        order by e.corrected desc, e.score desc, e.fragment_a, e.fragment_b
+        """, [.int(volume), .ints(fragments), .int(operation)])
+    }
+    // One look-up for each fragment, whatever the planner knows of the tables.
+    return try connection.execute(
+      """
+      select e.fragment_a, e.fragment_b from unnest($2::bigint[]) n (id)
+      cross join lateral (
+        select * from effective_edge e where e.volume_id = $1 and e.fragment_a = n.id offset 0
+      ) e
+      order by e.corrected desc, e.score desc, e.fragment_a, e.fragment_b
+      """, [.int(volume), .ints(fragments)])
   }
 }

@@ -44,8 +44,11 @@ struct CorrectedHistory {
   private var snapshots: [(operation: Int64, membership: [FragmentID: SegmentID])] = []
   private var bytes = 0
   private var edits: [Int64] = []
+  /// From a section to the next.
+  private let apart: SectionNumber
 
-  init(seed: UInt64) throws {
+  init(seed: UInt64, apart: SectionNumber = 1) throws {
+    self.apart = apart
     stack = try TestVolume()
     person = Proofreader(stack.database.connection)
     self.seed = seed
@@ -71,7 +74,7 @@ struct CorrectedHistory {
   private mutating func commitSections() throws {
     let before = world
     for _ in 0..<Int.random(in: 1...3, using: &generator) {
-      let z = SectionNumber.random(in: 0...6, using: &generator)
+      let z = apart * SectionNumber.random(in: 0...6, using: &generator)
       let revision = Int.random(in: 0..<3, using: &generator)
       if world.revisions[z] != revision { bytes += 1 }
       if world.revisions[z] != revision || before.revisions[z] == nil { try stack.receive(z, bytes: 1000 + bytes) }
@@ -104,7 +107,7 @@ struct CorrectedHistory {
 
   private mutating func preview(_ z: SectionNumber) throws {
     let fragments = World.fragments(z, UInt32.random(in: 0..<(1 << 22), using: &generator))
-    let below = try stack.membership().keys.filter { $0.z == z - 1 }.sorted()
+    let below = try stack.membership().keys.filter { $0.z == z - apart }.sorted()
     let edges = World.edges(fragments.map(\.id), below, generator.next())
     try stack.record.commitProvisional(
       volume: stack.volume, run: stack.run,
@@ -173,10 +176,27 @@ struct CorrectedHistory {
     return ids.indices.reduce(into: [:]) { $0[ids[$1]] = SegmentID(rawValue: ids[sets.find($1)].rawValue) }
   }
 
-  /// The log alone says what every past state was.
+  /// The log alone says what every past state was, and so do the edges there were.
   func replay() throws {
     for snapshot in snapshots {
       #expect(try stack.membership(asOf: snapshot.operation) == snapshot.membership, "seed \(seed)")
+      let ids = snapshot.membership.keys.sorted()
+      let rows = try stack.database.connection.execute(
+        "select fragment_a, fragment_b from edges_as_of($1::integer, $2::bigint[], $3)",
+        [.int(stack.volume), .ints(ids.map { Int64($0.rawValue) }), .int(snapshot.operation)])
+      var place: [Int64: Int] = [:]
+      for (index, id) in ids.enumerated() { place[Int64(id.rawValue)] = index }
+      var sets = UnionFind(count: ids.count)
+      for row in 0..<rows.count {
+        let (a, b) = (try #require(place[rows.int(row, 0)]), try #require(place[rows.int(row, 1)]))
+        sets.union(a, b)
+      }
+      for (index, id) in ids.enumerated() {
+        #expect(snapshot.membership[id]?.rawValue == ids[sets.find(index)].rawValue, "seed \(seed)")
+        let then = try stack.database.connection.execute(
+          "select segment_of($1::integer, $2, $3)", [.int(stack.volume), .id(id), .int(snapshot.operation)])
+        #expect(try then.int(0, 0) == Int64(ids[sets.find(index)].rawValue), "seed \(seed)")
+      }
     }
   }
 }

@@ -36,6 +36,7 @@ struct EarlierHistory {
     }
     if has("proofreading") { try proofread(confirming: has("review_queue")) }
     try receive(7, revision: 0)
+    if has("contacts") { try record.summariseContacts(volume: stack.volume, block: 0) }
   }
 
   /// Takes a section in and commits all that follows from it.

@@ -52,8 +52,11 @@ struct History {
   /// Provisional fragments shown now.
   private var shown: [SectionNumber: [FragmentID]] = [:]
   private var bytes = 0
+  /// From a section to the next.
+  private let apart: SectionNumber
 
-  init(seed: UInt64) throws {
+  init(seed: UInt64, apart: SectionNumber = 1) throws {
+    self.apart = apart
     volume = try TestVolume()
     self.seed = seed
     generator = SeededGenerator(seed: seed)
@@ -64,7 +67,7 @@ struct History {
     if Int.random(in: 0..<3, using: &generator) == 0 { try preview() }
     let before = world
     for _ in 0..<Int.random(in: 1...3, using: &generator) {
-      let z = SectionNumber.random(in: -2...6, using: &generator)
+      let z = apart * SectionNumber.random(in: -2...6, using: &generator)
       // Now and then the first bytes come back, and with them the old fragment ids.
       let revision = Int.random(in: 0..<3, using: &generator)
       if world.revisions[z] != revision { bytes += 1 }
@@ -90,12 +93,12 @@ struct History {
   }
 
   private mutating func preview() throws {
-    let z = SectionNumber.random(in: -2...6, using: &generator)
+    let z = apart * SectionNumber.random(in: -2...6, using: &generator)
     if world.revisions[z] == nil, try volume.record.sections(volume.volume).allSatisfy({ $0.z != z }) {
       try volume.receive(z, bytes: 1)
     }
     let signature = UInt32.random(in: 0..<(1 << 22), using: &generator)
-    let below = shown[z - 1] ?? (world.revisions[z - 1] == nil ? [] : world.fragments(z - 1).map(\.id))
+    let below = shown[z - apart] ?? (world.revisions[z - apart] == nil ? [] : world.fragments(z - apart).map(\.id))
     let fragments = World.fragments(z, signature)
     let edges = World.edges(fragments.map(\.id), below, generator.next())
     let done = try volume.record.commitProvisional(

@@ -53,8 +53,6 @@ import Testing
       select \(columns) from unnest($2::bigint[]) id, segments_as_of('cortex', $1, id) order by segment_id
       """, [moment, .ints(segments.map { Int64($0.rawValue) })])
     #expect(try each.table(columns: 14) == whole.table(columns: 14), "seed \(seed)")
-    let gone = try connection.execute("select from segments_as_of('cortex', $1, 1)", [moment])
-    #expect(gone.count == 0, "seed \(seed)")
     let disorder = try connection.execute(
       """
       select from unnest($2::bigint[]) id, lateral (
@@ -175,6 +173,13 @@ import Testing
     ("select changes_since(99)", "22023", "there is no operation 99"),
     ("select changes_since(0)", "22023", "name the volume"),
     ("select lineage_as_of('nobody', 1)", "22023", "no volume \"nobody\""),
+    ("select neighbours('cortex', 7)", "22023", "segment: there is no segment 7 in this volume"),
+    ("select neighbours('cortex', 7, 1)", "22023", "segment: there is no segment 7 in this volume"),
+    ("select ancestors('cortex', 7)", "22023", "segment: there is no segment 7 in this volume"),
+    ("select descendants('cortex', 7, 1)", "22023", "segment: there is no segment 7 in this volume"),
+    ("select history('cortex', null)", "22023", "segment: there is no segment null in this volume"),
+    ("select segments_as_of('cortex', 1, 7)", "22023", "segment: there is no segment 7 in this volume"),
+    ("select segment_sections_as_of('cortex', 1, 7)", "22023", "segment: there is no segment 7 in this volume"),
   ])
   func mistakesOfCallersAreNamed(query: String, state: String, said: String) throws {
     let stack = try TestVolume()

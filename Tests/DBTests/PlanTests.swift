@@ -83,6 +83,22 @@ import Testing
     }
   }
 
+  /// Where the contacts of blocks are summed up, no edge and no fragment is read.
+  @Test func neighboursReadSummaries() throws {
+    let stack = try stack()
+    let connection = stack.database.connection
+    let question = "select * from neighbours('cortex', id(50, 500))"
+    let plain = try connection.execute(question).table(columns: 5)
+    for block in 0...3 {
+      #expect(try stack.record.summariseContacts(volume: stack.volume, block: block) == .done(block: block))
+    }
+    func read() throws -> [Int64] { try ["fragment", "region_edge", "segment_contact"].map(stack.rowsRead) }
+    let before = try read()
+    #expect(try connection.execute(question).table(columns: 5) == plain)
+    let count = zip(try read(), before).map { $0 - $1 }
+    #expect(count[0] == 0 && count[1] == 0 && count[2] <= 4, "\(count) rows of fragment, region_edge, segment_contact")
+  }
+
   /// A segment that was kept apart from hundreds of others, with as many notes on it, costs a commit nothing.
   @Test func aCommitReadsTheCorrectionsThatBearOnIt() throws {
     let stack = try stack()

@@ -165,6 +165,7 @@ import Testing
     #expect(try EarlierHistory.pastAnswers(connection) == EarlierHistory.pastAnswers(history.connection))
     #expect(try Access.state(connection) == .guarded)
     let record = Record(connection)
+    #expect(try connection.execute("select from contact_block where is_complete").count == 1)
     #expect(try record.checkLineage(volume: 1).faults == [])
     let last = try #require(try record.lastOperation(volume: 1))
     let lock = try connection.execute("select undo_with from corrections where decision = 'lock'").int(0, 0)

@@ -34,6 +34,7 @@ import Volumes
     try bench.run([[0, 1, 2, 4, 5].map { try bench.write($0) }], missing: [3])
     let first = try planes(bench)
     let operation = try record(bench) { record, volume in try record.lastOperation(volume: volume.id) ?? 0 }
+    try takeAway(bench, "first", nil)
     try bench.run([[try bench.write(3)]])
     let second = try planes(bench)
     let next = try record(bench) { record, volume in try record.lastOperation(volume: volume.id) ?? 0 }
@@ -70,6 +71,8 @@ import Volumes
     #expect(spoken?.status == .usage && spoken?.description.contains("2026-05-01T12:00+02") == true)
     try tablesAndPoints(bench)
     try corrections(bench)
+    try takeAway(bench, "past", .operation(operation))
+    try comparePast(bench)
 
     try record(bench) { record, volume in
       try record.connection.script("delete from label_tile where z = 4")
@@ -78,6 +81,47 @@ import Volumes
       }
     }
     #expect(!FileManager.default.fileExists(atPath: bench.folder + "/half.h5"))
+  }
+
+  private func takeAway(_ bench: Bench, _ name: String, _ moment: Moment?) throws {
+    try record(bench) { record, volume in
+      _ = try TableExport(record, volume, folder: "\(bench.folder)/\(name)", asOf: moment).writeTables()
+      _ = try TableExport(record, volume, folder: "\(bench.folder)/\(name)-points", asOf: moment).writePoints(nil)
+    }
+  }
+
+  /// What is taken away of a past moment is what was taken away then.
+  private func comparePast(_ bench: Bench) throws {
+    func text(_ path: String) throws -> String {
+      try String(contentsOfFile: "\(bench.folder)/\(path)", encoding: .utf8)
+    }
+    func columns(_ path: String, _ names: [String]) throws -> [[String]] {
+      let table = try CSVTable(text(path))
+      let places = try names.map { name in try #require(table.header.firstIndex(of: name), "\(path): \(name)") }
+      return table.records.map { record in places.map { record.fields[$0] } }
+    }
+    let files = try FileManager.default.contentsOfDirectory(atPath: bench.folder + "/first-points").sorted()
+    #expect(try FileManager.default.contentsOfDirectory(atPath: bench.folder + "/past-points").sorted() == files)
+    for file in files { #expect(try text("past-points/\(file)") == text("first-points/\(file)"), "\(file)") }
+    for (table, names) in [
+      (
+        "segments",
+        ["volume", "segment_id", "size_voxels", "first_z", "last_z", "sections", "fragments", "min_x", "max_y"]
+      ),
+      ("segment_sections", ["volume", "segment_id", "z", "area_px", "fragments", "min_y", "max_x"]),
+      ("lineage", ["volume", "event", "segment_id", "other_segment_id", "z", "score", "operation_id", "lineage_id"]),
+      ("fragments", ["volume", "fragment_id", "segment_id", "z", "label", "area_px", "centroid_y", "centroid_x"]),
+      (
+        "edges",
+        ["volume", "fragment_a", "fragment_b", "z", "kind", "contact_area_px", "score", "accepted", "operation_id"]
+      ),
+      ("corrections", ["volume", "decision", "segment_a", "segment_b", "undo_with"]),
+    ] {
+      #expect(try columns("past/\(table).csv", names) == columns("first/\(table).csv", names), "\(table)")
+    }
+    #expect(try columns("past/sections.csv", ["z", "state"]).map { $0[0] } == ["0", "1", "2", "4", "5"])
+    let failure = #expect(throws: OperatorError.self) { try takeAway(bench, "none", .run(99)) }
+    #expect(failure?.status == .noInput)
   }
 
   private func tablesAndPoints(_ bench: Bench) throws {
@@ -242,13 +286,15 @@ import Volumes
 
   @Test func optionsThatDoNotGoTogetherAreRefused() throws {
     for wrong in [
-      ["--tables", "--points", "x"], ["--tables", "--as-of-section", "3", "x"], ["--final", "--tables", "x"],
+      ["--tables", "--points", "x"], ["--for-training", "--as-of-section", "3", "x"], ["--final", "--tables", "x"],
       ["--as-of-section", "3", "--as-of-run", "1", "x"], ["--segments", "1", "--tables", "x"],
     ] {
       #expect(throws: (any Error).self, "\(wrong)") { try ExportCommand.parse(wrong) }
     }
     let past = try ExportCommand.parse(["--as-of-time", "2026-05-01 12:00", "x.h5"]).past.moment
     #expect(past == .time("2026-05-01 12:00"))
+    #expect(try ExportCommand.parse(["--tables", "--as-of-section", "3", "x"]).past.moment == .section(3))
+    #expect(try ExportCommand.parse(["--points", "--as-of-run", "3", "--segments", "1", "x"]).past.moment == .run(3))
     #expect(throws: (any Error).self) { try VerifyCommand.parse(["--lineage", "--repair"]) }
   }
 }

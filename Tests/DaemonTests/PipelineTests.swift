@@ -14,6 +14,9 @@ import Volumes
     let expected = try oneByOne.finalState()
     #expect(try oneByOne.query("select count(*)::text from fgnet.section where state = 'final'") == "12")
     #expect(try oneByOne.query("select count(*)::text from fgnet.lineage_event where event = 'grown'") != "0")
+    // What is to be done when nothing else is.
+    let summed = "select string_agg(block::text, ' ') from fgnet.contact_block where is_complete"
+    #expect(try oneByOne.query(summed) == "0")
 
     let atOnce = try Bench()
     try atOnce.run([zs.map { try atOnce.write($0) }])
@@ -37,6 +40,13 @@ import Volumes
     #expect(try late.query("select count(*)::text from fgnet.region_edge where z = 7 and kind = 'between'") != "0")
     try late.run([[try late.write(6)]])
     #expect(try late.finalState() == inTime.finalState())
+    let contacts = """
+      select string_agg(q::text, ';') from (
+        select s.segment_id, n.segment_id, n.contact_area_px, n.contacts, n.best_score from fgnet.segment s
+        cross join lateral fgnet.neighbours('test', s.segment_id) n where s.state = 'live' order by 1, 2) q
+      """
+    let expected = try inTime.query(contacts)
+    #expect(try expected != "" && late.query(contacts) == expected)
   }
 
   @Test func theSameBytesAgainAreNoWorkAndOtherBytesAreARevision() throws {

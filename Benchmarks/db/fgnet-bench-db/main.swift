@@ -61,6 +61,7 @@ struct Measure: ParsableCommand {
       report.add(name, String(try facts.int(0, place)))
     }
     if !commitsOnly {
+      try Filling(record: Record(connection)).fill(&report)
       let questions = try Questions(connection, sections)
       try questions.sizes(&report)
       try questions.ask(&report)

@@ -15,7 +15,7 @@ struct ExportCommand: ParsableCommand {
       in it.
 
       With --as-of-section, --as-of-time, --as-of-run or --as-of-operation the segments are those of that moment, replaced \
-      sections and undone corrections included; final sections only.
+      sections and undone corrections included; final sections only. So are tables and points.
 
       With --tables, OUTPUT is a folder for segments.csv, segment_sections.csv, sections.csv, lineage.csv, fragments.csv, edges.csv \
       and corrections.csv, all of one moment: columns as in the database (docs/data-model.md).
@@ -31,6 +31,7 @@ struct ExportCommand: ParsableCommand {
         fgnetd export segments.h5
         fgnetd export --as-of-section 118 then.h5
         fgnetd export --tables tables/
+        fgnetd export --tables --as-of-time 2026-05-01T12:00+02 then/
         fgnetd export --for-training proofread.h5 --segments 4611721202799476737,4611721202799476801
       """)
 
@@ -55,9 +56,10 @@ struct ExportCommand: ParsableCommand {
     if segments != nil && !forTraining && !points {
       throw ValidationError("--segments goes with --for-training and --points.")
     }
-    let ways = [forTraining, tables, points, past.moment != nil].count { $0 }
-    if ways > 1 { throw ValidationError("--for-training, --tables, --points and --as-of-... do not go together.") }
-    if final && ways > 0 {
+    let ways = [forTraining, tables, points].count { $0 }
+    if ways > 1 { throw ValidationError("--for-training, --tables and --points do not go together.") }
+    if forTraining && past.moment != nil { throw ValidationError("--for-training and --as-of-... do not go together.") }
+    if final && (ways > 0 || past.moment != nil) {
       throw ValidationError("--final goes alone: the others write what is final, or say what is not.")
     }
   }
@@ -65,20 +67,20 @@ struct ExportCommand: ParsableCommand {
   func run() throws {
     let configuration = try config.load()
     let name = try volume.chosen(configuration)
+    if tables || points {
+      let chosen = try segments.map(SegmentList.read)
+      let lines = try withRecord(configuration) { record in
+        let export = try TableExport(record, volumeRow(record, name), folder: output, asOf: past.moment)
+        return tables ? try export.writeTables() : [try export.writePoints(chosen)]
+      }
+      lines.forEach { print($0) }
+      return
+    }
     if let moment = past.moment {
       let line = try withRecord(configuration) {
         try PastExport(record: $0, volume: volumeRow($0, name), moment: moment, output: output).write()
       }
       print(line)
-      return
-    }
-    if tables || points {
-      let chosen = try segments.map(SegmentList.read)
-      let lines = try withRecord(configuration) { record in
-        let export = try TableExport(record, volumeRow(record, name), folder: output)
-        return tables ? try export.writeTables() : [try export.writePoints(chosen)]
-      }
-      lines.forEach { print($0) }
       return
     }
     try withSegmentedVolume(configuration, name) { segmented in

@@ -9,11 +9,14 @@ struct TableExport {
   let volume: VolumeRow
   /// Made if it is not there.
   let folder: String
+  /// Nil: now, sections that are not final yet included.
+  let moment: Moment?
 
-  init(_ record: Record, _ volume: VolumeRow, folder: String) throws {
+  init(_ record: Record, _ volume: VolumeRow, folder: String, asOf moment: Moment? = nil) throws {
     self.record = record
     self.volume = volume
     self.folder = folder
+    self.moment = moment
     do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
       throw OperatorError("the folder \(folder) cannot be made; choose another", status: .cannotCreate)
     }
@@ -23,13 +26,14 @@ struct TableExport {
   /// - Returns: a line for each file.
   func writeTables() throws -> [String] {
     try record.snapshot {
-      try Record.exportedTables.map { table in
+      let operation = try moment.map { try record.operation(volume, at: $0) }
+      return try Record.exportedTables.map { table in
         let path = "\(folder)/\(table.name).csv"
         let writer = try TextFileWriter(path: path)
         var failure: VolumeError?
         // Line ends within quoted fields are no rows; the server sends a row at a time.
         var rows = -1
-        try record.copyOut(table, volume: volume.name) { bytes in
+        try record.copyOut(table, volume: volume.name, asOf: operation) { bytes in
           do throws(VolumeError) { try writer.append(bytes) } catch { failure = error }
           rows += 1
           return failure == nil
@@ -46,16 +50,14 @@ struct TableExport {
   /// - Returns: what was written, in a line.
   func writePoints(_ chosen: Set<UInt64>?) throws -> String {
     try record.snapshot {
+      let operation = try moment.map { try record.operation(volume, at: $0) }
       let segments =
-        try chosen.map { $0.sorted().map { SegmentID(rawValue: $0) } } ?? record.liveSegments(volume: volume.id)
+        try chosen.map { $0.sorted().map { SegmentID(rawValue: $0) } }
+        ?? record.liveSegments(volume: volume.id, asOf: operation)
       var count = 0
       for segment in segments {
-        let points = try record.points(volume: volume.id, segment: segment)
-        if points.isEmpty && chosen != nil {
-          throw OperatorError(
-            "segment \(segment) of volume \(volume.name) is not live; it may have merged "
-              + "(fgnet.segment.successor_id says into what)", status: .noInput)
-        }
+        let points = try record.points(volume: volume.id, segment: segment, asOf: operation)
+        if points.isEmpty && chosen != nil { throw notLive(segment, operation) }
         if points.isEmpty { continue }
         let writer = try TextFileWriter(path: "\(folder)/\(segment).csv")
         try writer.append("fragment_id,z_nm,y_nm,x_nm,area_px,parent_fragment_id\n")
@@ -70,5 +72,12 @@ struct TableExport {
       }
       return "\(folder): \(count) segments"
     }
+  }
+
+  private func notLive(_ segment: SegmentID, _ operation: Int64?) -> OperatorError {
+    let said = "segment \(segment) of volume \(volume.name)"
+    return OperatorError(
+      operation.map { "\(said) was not live after operation \($0); choose another moment" }
+        ?? "\(said) is not live; it may have merged (fgnet.segment.successor_id says into what)", status: .noInput)
   }
 }

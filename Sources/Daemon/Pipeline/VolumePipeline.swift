@@ -33,6 +33,8 @@ final class VolumePipeline {
   var making: [Making] = []
   /// Sections whose label tiles an earlier version did not write to the database, highest first.
   var unfilled: [UnfilledSection] = []
+  /// The last operation when no block of sections waited for its contacts to be summed up.
+  var summarisedAt: Int64?
   /// Sections whose products are gone from the store though rows rest on them.
   var lost: Set<SectionNumber> = []
   /// Products that were found damaged and removed since the start.

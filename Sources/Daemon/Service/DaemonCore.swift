@@ -210,8 +210,10 @@ final class DaemonCore {
       case .idle: break
       }
     }
-    if progress == .idle { for pipeline in pipelines { try pipeline.publishVolume() } }
-    return progress
+    guard progress == .idle else { return progress }
+    for pipeline in pipelines { try pipeline.publishVolume() }
+    for pipeline in pipelines where try pipeline.summariseContacts() { return .worked }
+    return .idle
   }
 
   /// Records one file that was read; what is wrong with the file itself sets it aside.
