@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN = .build/release
 DATA ?= ../shared/data
 
-.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-review bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth bench-db bench-web bench-tiles test-web lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak test-stages bench-stages bench-denoise
+.PHONY: all build demo test test-data fuzz bench-scores bench-agglomeration bench-faults bench-review bench-kernels bench-model bench-memory bench-pipeline bench-post bench-growth bench-db bench-web bench-tiles test-web test-sanitize lint layers dependencies fmt clean install install-files deb test-systemd test-kills soak test-stages bench-stages bench-denoise
 
 all: build
 
@@ -30,6 +30,13 @@ test: dependencies lint layers
 	tools/faults/full_disks.py .build/debug
 	tools/fuzz.sh 4
 	@Benchmarks/db/run.sh .build/debug small
+
+# The kernels' tests, each against its plain twin at shapes around every edge, and those of the stages that use them, under AddressSanitizer.
+# Swift keeps some things for the life of the process, so leaks are not looked for.
+test-sanitize: dependencies
+	swift build --sanitize=address --build-tests --scratch-path .build-sanitize
+	ASAN_OPTIONS=detect_leaks=0 swift test --sanitize=address --skip-build --scratch-path .build-sanitize \
+	  --filter '^(FGNetKernelTests|PluginsTests)\.'
 
 # Every parser of image files under libFuzzer, SECONDS each; with DATA=, real files are seeds too.
 fuzz: SECONDS ?= 600
@@ -130,4 +137,4 @@ test-systemd: deb
 	tools/test-systemd.sh "$(DEB)" "$(SYSTEMD_ROOT)"
 
 clean:
-	rm -rf .build .demo .bench
+	rm -rf .build .build-sanitize .demo .bench
