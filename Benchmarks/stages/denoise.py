@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 
-def best(call, times: int = 5) -> float:
+def best(call, times: int = 20) -> float:
     call()
     seconds = []
     for _ in range(times):
@@ -48,7 +48,7 @@ def speed(path: str) -> None:
             "scikit-image": lambda: exposure.equalize_adapthist(image, 128),
         },
     }
-    print("ms for 1024 x 1024, best of 5")
+    print("ms for 1024 x 1024, best of 20")
     for name, others in peers.items():
         found = {other: best(call) for other, call in others.items()}
         fastest = min(found.values())

@@ -6,7 +6,7 @@ import Plugins
 /// The denoise stages: best milliseconds for a section of 1024 x 1024 pixels, one line of JSON.
 struct Denoise: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "The built-in denoise stages on one section.")
-  @Option(help: "Rounds; the best counts.") var rounds = 5
+  @Option(help: "Rounds; the best counts.") var rounds = 20
 
   func run() throws {
     let side = 1024
