@@ -21,8 +21,9 @@ import psycopg
 import tifffile
 import torch
 import waterz
+from quiet import quiet
 from scipy import ndimage
-from scores import quiet, scores
+from scores import scores
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 
