@@ -7,8 +7,8 @@ public enum Precision: String, Sendable, CaseIterable {
   /// tokens, and everything that is kept between layers are float32.
   case bfloat16 = "bf16"
 
-  /// The fastest that is as good: bfloat16 where the CPU has instructions for it (docs/performance.md).
-  public static var best: Precision { bfloat16.isSupported ? .bfloat16 : .float32 }
+  /// The fastest that is as good: bfloat16 where the CPU's instructions for it are faster (docs/performance.md).
+  public static var best: Precision { ck_bf16_is_faster() == 1 ? .bfloat16 : .float32 }
 
   /// Whether this CPU has instructions for it.
   public var isSupported: Bool { self == .float32 || ck_has_bf16() == 1 }

@@ -20,6 +20,9 @@ enum ck_isa { CK_BASELINE = 0, CK_AVX2 = 1, CK_AVX512 = 2, CK_AVX512_BF16 = 3 };
 int ck_best_isa(void);
 /// 1 if this CPU has CK_AVX512_BF16, whose products with packed weights are of numbers rounded to bfloat16, else 0.
 int ck_has_bf16(void);
+
+/// 1 if CK_AVX512_BF16 multiplies faster than CK_AVX512 on this CPU, else 0.
+int ck_bf16_is_faster(void);
 /// The one the calling thread uses.
 int ck_isa(void);
 /// From now on, for work that this thread asks for: `isa`, or the most this CPU has if that is less; returns the one in
@@ -32,6 +35,12 @@ void ck_use_threads(int threads);
 /// `count` floats, not zeroed, 64-byte aligned. NULL if out of memory. Large freed blocks are kept for reuse.
 float *ck_allocate(size_t count);
 void ck_free(float *memory);
+
+/// Bytes.
+enum { ck_huge_page = 2 << 20 };
+/// Asks for huge pages for memory that has not been touched: from the first boundary of a huge page in it to the first one after its end, so the block
+/// that it lies in must go on for `ck_huge_page` bytes.
+void ck_use_huge_pages(void *memory, size_t bytes);
 /// Bytes of large blocks, in use and kept.
 size_t ck_memory(void);
 /// Of those in use alone.

@@ -38,7 +38,7 @@ public struct FGNetOptions: Sendable, Equatable {
     OptionDescription("model", .path, default: nil, "Weights file (HDF5) of the network."),
     OptionDescription(
       "precision", .choice(PrecisionChoice.allCases.map(\.rawValue)), default: .string("auto"),
-      "What numbers the network multiplies: fp32, bf16 (about twice as fast; needs a CPU with AVX512-BF16), or auto: bf16 where the CPU has it."
+      "What numbers the network multiplies: fp32, bf16 (needs a CPU with AVX512-BF16; about twice as fast on AMD's), or auto: the faster one."
     ),
     OptionDescription(
       "voxel_size_mismatch", .choice(VoxelSizeMismatch.allCases.map(\.rawValue)), default: .string("rescale"),
