@@ -176,9 +176,15 @@ int ck_attend(const struct ck_attention *a) {
 }
 
 static void window_task(const void *b, long first, long last) { ck_table_in_use()->window_blocks(b, first, last); }
-void ck_window_block(const struct ck_window_block *b) {
-  const long windows = (long)((b->h + b->window - 1) / b->window) * ((b->w + b->window - 1) / b->window);
-  ck_parallel(windows, chunk_of(windows, 1), window_task, b);
+void ck_window_block(const struct ck_window_block *block) {
+  struct ck_window_block b = *block;
+  // As many as make reading the weights cheap, and leave pieces for all threads.
+  const int side = b.window, rows = (b.h + side - 1) / side, columns = (b.w + side - 1) / side;
+  b.together = (b.pooled ? 512 : 256) / (side * side);
+  while (b.together > 1 && (long)rows * ((columns + b.together - 1) / b.together) < 8L * ck_threads()) b.together--;
+  if (b.together < 1) b.together = 1;
+  const long pieces = (long)rows * ((columns + b.together - 1) / b.together);
+  ck_parallel(pieces, chunk_of(pieces, 1), window_task, &b);
 }
 
 // The small kernels share one argument block.

@@ -316,7 +316,7 @@ static void mlp_rows(const struct ck_mlp *m, long first, long last) {
   const long inner = words_of(m->hidden), inner_stride = stride_of(inner);
   // So many that the hidden layer stays in the cache of a core.
   long some = CHUNK;
-  while (some > 24 && some * m->hidden > 80000) some /= 2;
+  while (some > 24 && some * m->hidden > 160000) some /= 2;
   element *taken = element_scratch(some * stride), *hidden = element_scratch(some * inner_stride);
   memset(taken, 0, some * stride * sizeof *taken);
   memset(hidden, 0, some * inner_stride * sizeof *hidden);
@@ -595,7 +595,11 @@ static void softmax_row(float *x, int n, float scale) {
     for (int lane = 0; lane < VECTOR; lane++) top = tops[lane] > top ? tops[lane] : top;
   }
   for (; i < n; i++) top = x[i] > top ? x[i] : top;
-  for (i = 0; i < n; i++) x[i] = exponential((x[i] - top) * scale);
+  // Less than that is nothing. Divided by the sum it could be a denormal number, of which a product takes Intel's processors a hundred times as long.
+  for (i = 0; i < n; i++) {
+    const float e = exponential((x[i] - top) * scale);
+    x[i] = e < 1e-30f ? 0 : e;
+  }
   vec partial = splat(0);
   for (i = 0; i + VECTOR <= n; i += VECTOR) partial += load(x + i);
   float total = sum(partial);
@@ -726,9 +730,11 @@ static void attention_items(const struct ck_attention *a, long first, long last)
   ck_free(values);
 }
 
+// Neighbouring windows of a row go together, so that weights are read fewer times.
 static void window_blocks(const struct ck_window_block *b, long first, long last) {
-  const int size = b->window, dim = b->heads * b->d, columns = (b->w + size - 1) / size, step = b->pooled ? 2 : 1;
-  const size_t most = (size_t)size * size;
+  const int size = b->window, dim = b->heads * b->d, step = b->pooled ? 2 : 1, wide_as = size * b->together;
+  const int columns = (b->w + wide_as - 1) / wide_as;
+  const size_t most = (size_t)size * wide_as;
   float *tokens = ck_scratch(most * (b->c + 6 * (size_t)dim));
   float *qkv = tokens + most * b->c, *mixed = qkv + most * 3 * dim, *wide = mixed + most * dim, *x = wide + most * dim;
   struct ck_linear normed = {
@@ -739,8 +745,8 @@ static void window_blocks(const struct ck_window_block *b, long first, long last
   struct ck_mlp mlp = b->mlp;
   mlp.in = mlp.out = x;
   for (long item = first; item < last; item++) {
-    const int top = (int)(item / columns) * size, left = (int)(item % columns) * size;
-    const int rows = b->h - top < size ? b->h - top : size, across = b->w - left < size ? b->w - left : size;
+    const int top = (int)(item / columns) * size, left = (int)(item % columns) * wide_as;
+    const int rows = b->h - top < size ? b->h - top : size, across = b->w - left < wide_as ? b->w - left : wide_as;
     const int out_rows = rows / step, out_across = across / step, out_w = b->w / step;
     for (int y = 0; y < rows; y++)
       memcpy(tokens + (size_t)y * across * b->c, b->in + ((long)(top + y) * b->w + left) * b->c,
@@ -749,7 +755,7 @@ static void window_blocks(const struct ck_window_block *b, long first, long last
     const struct ck_attention attention = {
         .qkv = qkv, .bias = b->qkv_bias, .out = mixed, .h = rows, .w = across, .heads = b->heads, .d = b->d,
         .window = size, .pooled = b->pooled};
-    attention_items(&attention, 0, b->heads);
+    attention_items(&attention, 0, (long)(across + size - 1) / size * b->heads);
     struct ck_linear projection = {
         .in = mixed, .packed = b->packed_projection, .residual = tokens, .out = x, .in_c = dim, .out_c = dim};
     if (b->packed_shortcut) {

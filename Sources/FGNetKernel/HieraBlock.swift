@@ -49,7 +49,7 @@ final class HieraBlock {
           qkv_bias: bias.data, packed_projection: attentionProjection.packedWeights,
           packed_shortcut: projection?.packedWeights, mlp: mlp.call, out: out.data, h: Int32(tokens.height),
           w: Int32(tokens.width), c: Int32(shape.dim), heads: Int32(shape.heads), d: Int32(shape.dimOut / shape.heads),
-          window: Int32(shape.window), pooled: shape.pooled ? 1 : 0)
+          window: Int32(shape.window), pooled: shape.pooled ? 1 : 0, together: 0)
         ck_window_block(&call)
       }
     }

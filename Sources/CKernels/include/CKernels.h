@@ -148,6 +148,7 @@ struct ck_window_block {
   struct ck_mlp mlp;             // its in and out are not used
   float *out;
   int h, w, c, heads, d, window, pooled;
+  int together;  // neighbouring windows that are done at a time; ck_window_block sees to it
 };
 void ck_window_block(const struct ck_window_block *block);
 
