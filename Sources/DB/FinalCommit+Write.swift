@@ -122,7 +122,10 @@ extension FinalCommit {
   private func writeEdges(_ operation: Int64) throws(DatabaseError) {
     var copy = CopyBuilder(columns: 10, expectedRows: commits.reduce(0) { $0 + $1.edges.count })
     for commit in commits {
-      for edge in commit.edges {
+      // In the primary key's order, in which its index takes them fastest.
+      let ends = commit.edges.map { (later: $0.b.rawValue, earlier: $0.a.rawValue) }
+      for index in ends.indices.sorted(by: { ends[$0] < ends[$1] }) {
+        let edge = commit.edges[index]
         copy.row()
         copy.int4(Int32(volume))
         copy.int8(edge.a.signed)
