@@ -261,6 +261,7 @@ import Web
         ("/api/v1/volumes/test/sections/1/tiles/labels/-1/0/0", 400),
         ("/api/v1/volumes/test/sections/1/tiles/x/0/0/0", 404),
         ("/api/v1/volumes/test/sections/3/tiles/image/0/0/0", 404), ("/api/v1/volumes/test/segments/12", 404),
+        ("/api/v1/volumes/test/segments/12/history", 400),
         ("/api/v1/volumes/test/segments/99999999999999999999999", 400),
         ("/api/v1/volumes/test/rates?buckets=0", 400),
         ("/api/v1/volumes/test/sections/1/segments?as_of=-1", 400), ("/precomputed/test/images/info", 404),
