@@ -31,11 +31,6 @@ fi
 sed -e "s|^state_directory:.*|state_directory: $here/state|" -e "s|folder: /data/sem/cortex|folder: $here/watched|" \
   -e "s|- name: cortex|- name: demo|" -e "s|model: .*|model: $PWD/models/fgnet-nano.h5|" -e "s|settle: 2s|settle: 500ms|" \
   config/fgnetd.yaml >"$here/fgnetd.yaml"
-if [ "$sections" = "$here/simulated/image" ]; then
-  # The model's options are for tissue. Membranes of simulated sections are thinner and fainter to it: cut earlier, join later.
-  sed -i -e "s|name: seeded|&\n    threshold: 0.2|" \
-    -e "s|name: windowed|&\n    scoring: quantile\n    quantile: 50\n    init_with_max: false\n    threshold: 0.7|" "$here/fgnetd.yaml"
-fi
 config=(--config "$here/fgnetd.yaml")
 
 say "Starting the daemon: private PostgreSQL in .demo/state, watching .demo/watched, log in .demo/log"

@@ -76,12 +76,33 @@ def gamma_curve(values: np.ndarray, exponent: float) -> np.ndarray:
     return (curved - curved.mean()) / max(curved.std(), 1e-3) * values.std() + values.mean()
 
 
-def intensities(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Contrast, brightness, gamma and noise of the stack and of single sections; blur, dim and blank sections."""
+def short_exposure(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """A stack with noise of 0.45 to 1.5 of its sections' standard deviation.
+
+    Often neighbouring pixels share some of it; more often what is out of the file's range is cut off.
+    """
+    level = np.float32(rng.uniform(0.45, 1.5))
+    spread = rng.uniform(0.4, 1.0) if rng.random() < 0.4 else 0.0
+    low, high = (-rng.uniform(2, 4), rng.uniform(2, 4)) if rng.random() < 0.6 else (-np.inf, np.inf)
+    for section in image:
+        noise = rng.standard_normal(section.shape, np.float32)
+        if spread:
+            noise = ndimage.gaussian_filter(noise, spread)
+            noise /= noise.std()
+        section[:] = np.clip(section + level * noise, low, high) / np.hypot(1, level)
+    return image
+
+
+def intensities(rng: np.random.Generator, image: np.ndarray, strong_noise: float = 0.0) -> np.ndarray:
+    """Contrast, brightness, gamma and noise of the stack and of single sections; blur, dim and blank sections.
+
+    `strong_noise`: the chance that the stack's noise is that of a short exposure.
+    """
     image = image * rng.uniform(0.85, 1.15) + rng.uniform(-0.15, 0.15)
     if rng.random() < 0.3:
         image = gamma_curve(image, float(np.exp(rng.uniform(-0.4, 0.4))))
     noise = rng.uniform(0, 0.45) if rng.random() < 0.5 else 0.0
+    short = strong_noise > 0 and rng.random() < strong_noise
     for section in image:
         if rng.random() < 0.15:
             section[:] = gamma_curve(section, float(np.exp(rng.uniform(-0.4, 0.4))))
@@ -90,9 +111,11 @@ def intensities(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
             section[:] = ndimage.gaussian_filter(section, rng.uniform(0.7, 2.0))
         dim = rng.random() < 0.03
         level = rng.uniform(0.4, 0.9) if dim else noise
-        if level > 0:
+        if level > 0 and not short:
             section += rng.standard_normal(section.shape, np.float32) * np.float32(level)
             section /= np.float32(np.hypot(1, level))
+    if short:
+        image = short_exposure(rng, image)
     if rng.random() < 0.05:
         blank(rng, image[int(rng.integers(len(image)))])
     return image

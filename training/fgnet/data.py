@@ -18,22 +18,26 @@ from .config import Offset
 from .volumes import normalised, read_volume, widen_borders
 
 # Settings of a source besides `zero`: arguments of `Source.load` and their types.
-SETTINGS = {"weight": float, "axes": str, "step": int, "scale": float, "borders": str}
+SETTINGS = {"weight": float, "axes": str, "step": int, "scale": float, "borders": str, "noise": float}
 
 
 @dataclass(frozen=True)
 class Source:
-    """A labelled volume. Label 0 is background (never connected), or, with `ignore_zero`, unknown (no loss)."""
+    """A labelled volume. Label 0 is background (never connected), or, with `ignore_zero`, unknown (no loss).
+
+    `noise`: the share of its crops that are as noisy as after a short exposure.
+    """
 
     image: np.ndarray
     labels: np.ndarray
     weight: float = 1.0
     ignore_zero: bool = False
+    noise: float = 0.0
 
     @staticmethod
     def load(
         image: str, labels: str, weight: float = 1.0, ignore_zero: bool = False, axes: str = "zyx", step: int = 1,
-        scale: float = 1.0, borders: str = "wide",
+        scale: float = 1.0, borders: str = "wide", noise: float = 0.0,
     ) -> Source:  # fmt: skip
         """`axes`: the volume's axes in the order in which they become z, y and x (isotropic voxels only).
 
@@ -47,6 +51,8 @@ class Source:
             raise ValueError(f"step={step}, scale={scale}: step is at least 1, scale above 0")
         if borders not in ("wide", "thin"):
             raise ValueError(f"borders={borders}: is neither wide nor thin")
+        if not 0 <= noise <= 1:
+            raise ValueError(f"noise={noise}: is not a share, 0 to 1")
         order = ["zyx".index(axis) for axis in axes]
         raw = read_volume(labels).transpose(order)[::step]
         _, compact = np.unique(raw, return_inverse=True)
@@ -56,12 +62,12 @@ class Source:
             values = ndimage.zoom(values, (1, scale, scale), order=1, grid_mode=True, mode="nearest")
             ids = ndimage.zoom(ids, (1, scale, scale), order=0, grid_mode=True, mode="nearest")
         parted = widen_borders(ids) if borders == "wide" else np.ascontiguousarray(ids)
-        return Source(np.ascontiguousarray(values.astype(np.float16)), parted, weight, ignore_zero)
+        return Source(np.ascontiguousarray(values.astype(np.float16)), parted, weight, ignore_zero, noise)
 
     @staticmethod
     def parse(text: str) -> Source:
-        """`IMAGE,LABELS[,weight=W][,zero=ignore][,axes=yzx][,step=N][,scale=F][,borders=thin]`; files as `read_volume`
-        takes them.
+        """`IMAGE,LABELS[,weight=W][,zero=ignore][,axes=yzx][,step=N][,scale=F][,borders=thin][,noise=S]`; files as
+        `read_volume` takes them.
         """
         image, labels, *settings = text.split(",")
         values = dict(setting.split("=", 1) for setting in settings)
@@ -123,7 +129,7 @@ def draw_crop(rng: np.random.Generator, source: Source, crop: tuple[int, int, in
     if warped:
         image, labels = augment.warp(rng, image, labels, height, width)
     image, labels = augment.flip_and_transpose(rng, image, labels)
-    return augment.intensities(rng, image.copy()), labels
+    return augment.intensities(rng, image.copy(), source.noise), labels
 
 
 def draw_batch(rng: np.random.Generator, sources: list[Source], crop: tuple[int, int, int], size: int) -> Batch:

@@ -142,6 +142,7 @@ class Trainer:
         else:
             initialise_trunk(self.model)
         self.model.to(self.device)
+        self.norms = [module for module in self.model.modules() if isinstance(module, nn.BatchNorm2d)]
         groups = parameter_groups(
             self.model, arguments.mode, arguments.rate, arguments.weight_decay, arguments.trunk_factor,
             arguments.layer_decay,
@@ -206,6 +207,9 @@ class Trainer:
         self.model.train()
         if self.arguments.mode == "frozen":
             self.model.trunk.eval()
+        if self.arguments.fixed_norms:
+            for norm in self.norms:
+                norm.eval()
         self.optimiser.zero_grad(set_to_none=True)
         losses = []
         for batch in batches:
@@ -315,7 +319,8 @@ def parser() -> argparse.ArgumentParser:
     add = parse.add_argument
     add("--output", type=Path, required=True, help="folder for checkpoints")
     add("--source", action="append", required=True, metavar="IMAGE,LABELS[,SETTING...]",
-        help="may be repeated; weight=W, zero=ignore, axes=yzx, step=N, scale=F, borders=thin (README.md)")  # fmt: skip
+        help="may be repeated; weight=W, zero=ignore, axes=yzx, step=N, scale=F, borders=thin, noise=S (README.md)",
+    )  # fmt: skip
     add("--resume", type=Path, help="a run's folder or checkpoint to go on from")
     add("--start", type=Path, help="a run's folder or checkpoint whose averaged weights a new run starts from")
     add("--budget-minutes", type=float, default=100, help="length of the whole run, earlier parts counted in")
@@ -330,6 +335,8 @@ def parser() -> argparse.ArgumentParser:
     add("--layer-decay", type=float, default=0.9, help="with --mode finetune: factor of the rate per block of depth")
     add("--drop-path", type=float, default=0.0, help="chance that a section skips the last block of a learning trunk")
     add("--activation-checkpoints", action="store_true", help="less memory, more time for a learning trunk")
+    add("--fixed-norms", action="store_true",
+        help="with --start or --resume: BatchNorm keeps its statistics, as the exported network does")  # fmt: skip
     add("--crop", type=int, nargs=3, default=(10, 128, 256), metavar=("D", "H", "W"))
     add("--batch", type=int, default=1)
     add("--accumulate", type=int, default=1, help="batches per step")
@@ -356,6 +363,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse.parse_args(arguments)
     if options.resume and options.start:
         parse.error("give --resume or --start, not both")
+    if options.fixed_norms and not (options.resume or options.start):
+        parse.error("--fixed-norms goes with --start or --resume: a new network has no statistics yet")
     if min(options.batch, options.accumulate, options.workers, options.log_every) < 1:
         parse.error("--batch, --accumulate, --workers and --log-every are at least 1")
     stop = StopSignal()

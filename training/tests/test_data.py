@@ -11,7 +11,7 @@ import tifffile
 import torch
 
 from fgnet import augment
-from fgnet.data import Source, affinity_target, draw_batch, prefetched
+from fgnet.data import Source, affinity_target, draw_batch, draw_crop, prefetched
 from fgnet.losses import balanced_cross_entropy
 from fgnet.volumes import normalised, read_volume, section_statistics, widen_borders
 
@@ -136,3 +136,28 @@ def test_removed_sections() -> None:
     steps = [np.diff(augment.section_indices(rng, 8, 12)) for _ in range(200)]
     assert all((step >= 1).all() and (step > 1).sum() <= 1 for step in steps)
     assert any((step > 1).any() for step in steps)
+
+
+def test_short_exposures_are_noisier_than_other_crops_and_keep_their_scale() -> None:
+    rng = np.random.default_rng(0)
+    levels, deviations = [], []
+    for _ in range(40):
+        flat = augment.short_exposure(rng, np.zeros((3, 64, 64), np.float32))
+        levels.append(flat.std())
+        deviations.append(augment.short_exposure(rng, rng.standard_normal((3, 64, 64)).astype(np.float32)).std())
+    assert min(levels) > 0.35 and max(levels) > 0.7  # 0.45 / hypot(1, 0.45) = 0.41; the rest is what was cut off
+    assert all(0.7 < deviation < 1.1 for deviation in deviations)
+    assert np.isfinite(augment.intensities(rng, np.zeros((3, 64, 64), np.float32), 1.0)).all()
+
+
+def test_noise_is_a_setting_of_a_source(tmp_path: Path) -> None:
+    volume = np.full((4, 64, 64), 9, np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", volume)
+    plain, noisy = (Source.parse(f"{tmp_path}/stack.tif,{tmp_path}/stack.tif{noise}") for noise in ("", ",noise=1"))
+    assert (plain.noise, noisy.noise) == (0, 1)
+    rng = np.random.default_rng(0)
+    crops = {source.noise: [draw_crop(rng, source, (3, 32, 32))[0] for _ in range(40)] for source in (plain, noisy)}
+    deviations = {noise: [np.median(crop.std((1, 2))) for crop in drawn] for noise, drawn in crops.items()}
+    assert np.mean(deviations[0]) < 0.3 < min(deviations[1]) and np.mean(deviations[1]) > 0.5
+    with pytest.raises(ValueError, match="noise=1.5"):
+        Source.parse(f"{tmp_path}/stack.tif,{tmp_path}/stack.tif,noise=1.5")

@@ -73,6 +73,18 @@ def test_resume_and_anneal(volume: tuple[str, str], tmp_path: Path) -> None:
     assert third["step"] > second["step"] and third["rate_factor"] < 0.5
 
 
+def test_fixed_norms_keep_their_statistics(volume: tuple[str, str], tmp_path: Path) -> None:
+    run, more = tmp_path / "run", tmp_path / "more"
+    train.main(options(volume, run, "--steps", "3"))
+    train.main(options(volume, more, "--start", str(run), "--steps", "3", "--fixed-norms", "--rate", "1e-2"))
+    before, after = checkpoint.load(run)["ema"], checkpoint.load(more)["model"]
+    means = [name for name in before if name.endswith("running_mean")]
+    assert means and all(torch.equal(before[name], after[name]) for name in means)
+    assert not torch.equal(before["fge.stem.weight"], after["fge.stem.weight"])
+    with pytest.raises(SystemExit):
+        train.main(options(volume, run, "--fixed-norms"))
+
+
 def test_bfloat16_only_where_it_is_fast() -> None:
     cpu = torch.device("cpu")
     assert multiplies_bfloat16(cpu, "flags : fpu avx2 avx512f avx512_bf16")
