@@ -81,6 +81,8 @@ struct ClusterServer: Sendable {
       "log_parameter_max_length": "0", "max_connections": "32", "shared_buffers": "256MB", "cluster_name": "fgnet",
       // Compiling a query takes longer than any of those that are asked here.
       "jit": "off",
+      // A commit of a large section writes tens of megabytes: pages are written out beside it, and checkpoints do not follow each other.
+      "bgwriter_delay": "50ms", "bgwriter_lru_maxpages": "1000", "max_wal_size": "2GB",
     ]
     settings.merge(options.settings) { kept, given in kept == given ? kept : given }
     settings["listen_addresses"] = ""

@@ -57,7 +57,7 @@ public struct Migrator: Sendable {
         PackageResources.m0008e_contact_of_sql, PackageResources.m0008f_past_sql,
       ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")),
     Migration(
-      number: 9, name: "edge_order", sql: String(decoding: PackageResources.m0009_edge_order_sql, as: UTF8.self)),
+      number: 9, name: "commit_speed", sql: String(decoding: PackageResources.m0009_commit_speed_sql, as: UTF8.self)),
   ])
 
   /// - Precondition: numbers are 1, 2, 3, ...
