@@ -52,8 +52,8 @@ def speed(path: str) -> None:
     for name, others in peers.items():
         found = {other: best(call) for other, call in others.items()}
         fastest = min(found.values())
-        text = ", ".join(f"{other} {value:.1f}" for other, value in found.items())
-        print(f"{name:16} ours {own[name]:.1f}; {text}; ours is {fastest / own[name]:.2f} times as fast as the fastest")
+        text = ", ".join(f"{other} {value:.2f}" for other, value in found.items())
+        print(f"{name:16} ours {own[name]:.2f}; {text}; ours is {fastest / own[name]:.2f} times as fast as the fastest")
 
 
 def noise(ac4: str, deviation: str, folder: str) -> None:
