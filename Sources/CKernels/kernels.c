@@ -73,15 +73,23 @@ float *ck_scratch(size_t count) {
   abort();
 }
 
-// Words of 32 bits for the run of inputs that one row of a kernel covers.
-static size_t run_words(const struct ck_table *table, int in_c, int k) {
-  return ((size_t)k * in_c + table->pair - 1) / table->pair;
+// What one row of a kernel covers: words of 32 bits for a run of inputs, and how many of these there are.
+struct runs {
+  size_t words, count;
+  int transformed;
+};
+
+static struct runs runs_of(const struct ck_table *table, int out_c, int in_c, int planes, int k, int stride) {
+  if (ck_is_transformed(table->pair, out_c, in_c, k, stride))
+    return (struct runs){((size_t)in_c + table->pair - 1) / table->pair, (size_t)16 * planes, 1};
+  return (struct runs){((size_t)k * in_c + table->pair - 1) / table->pair, (size_t)planes * k, 0};
 }
 
-size_t ck_conv_packed_size(int out_c, int in_c, int planes, int k) {
+size_t ck_conv_packed_size(int out_c, int in_c, int planes, int k, int stride) {
   const struct ck_table *table = ck_table_in_use();
+  const struct runs runs = runs_of(table, out_c, in_c, planes, k, stride);
   const size_t width = (size_t)(out_c + table->vector - 1) / table->vector * table->vector;
-  return width * (run_words(table, in_c, k) * planes * k + 1);
+  return width * (runs.words * runs.count + 1);
 }
 
 // To nearest, ties to even.
@@ -92,23 +100,37 @@ static uint16_t rounded(float x) {
   return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
-void ck_conv_pack(const float *weight, const float *bias, int out_c, int in_c, int planes, int k, float *packed) {
+// Part 4 y + x of G g G' (kernels_convolution.h) of 3 x 3 weights.
+static float transformed(const float *g, size_t part) {
+  static const double G[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+  const double *down = G[part / 4], *across = G[part % 4];
+  double sum = 0;
+  for (int y = 0; y < 3; y++)
+    for (int x = 0; x < 3; x++) sum += down[y] * g[3 * y + x] * across[x];
+  return (float)sum;
+}
+
+void ck_conv_pack(
+    const float *weight, const float *bias, int out_c, int in_c, int planes, int k, int stride, float *packed) {
   const struct ck_table *table = ck_table_in_use();
   const int vector = table->vector, total = (out_c + vector - 1) / vector, rows = planes * k, pair = table->pair;
-  const size_t words = run_words(table, in_c, k), length = (size_t)k * in_c;
-  memset(packed, 0, ck_conv_packed_size(out_c, in_c, planes, k) * sizeof(float));
+  const struct runs runs = runs_of(table, out_c, in_c, planes, k, stride);
+  const size_t length = runs.transformed ? (size_t)in_c : (size_t)k * in_c;
+  memset(packed, 0, ck_conv_packed_size(out_c, in_c, planes, k, stride) * sizeof(float));
   if (bias) memcpy(packed, bias, out_c * sizeof(float));
   float *to = packed + (size_t)total * vector;
   for (int first = 0; first < total;) {
     const int vectors = ck_block(total - first, table->max_block);
-    for (int row = 0; row < rows; row++)
-      for (size_t word = 0; word < words; word++, to += vectors * vector)
+    for (size_t run = 0; run < runs.count; run++)
+      for (size_t word = 0; word < runs.words; word++, to += vectors * vector)
         for (int o = 0; o < vectors * vector && first * vector + o < out_c; o++) {
           const float *of = weight + (size_t)(first * vector + o) * in_c * rows * k;
           for (int half = 0; half < pair; half++) {
             const size_t place = word * pair + half;
             if (place == length) continue;
-            const float value = of[(place % in_c * rows + row) * k + place / in_c];
+            // Parts one after the other, of each its planes; or rows of all planes, of each its columns.
+            const float value = runs.transformed ? transformed(of + (place * planes + run % planes) * 9, run / planes)
+                                                 : of[(place % in_c * rows + run) * k + place / in_c];
             if (pair == 1) {
               to[o] = value;
             } else {
@@ -128,14 +150,26 @@ static long chunk_of(long count, long least) {
   return even < least ? least : even;
 }
 
-static void conv_task(const void *c, long first, long last) { ck_table_in_use()->conv_rows(c, first, last); }
-void ck_conv(const struct ck_conv *conv) { ck_parallel(conv->out_h, chunk_of(conv->out_h, 1), conv_task, conv); }
+// Convolutions are cut into pairs of rows, the last of which may have one row.
+static long rows_to(long pairs, long height) { return 2 * pairs < height ? 2 * pairs : height; }
 
-static void block_task(const void *b, long first, long last) { ck_table_in_use()->block_rows(b, first, last); }
+static void conv_task(const void *c, long first, long last) {
+  const struct ck_conv *conv = c;
+  ck_table_in_use()->conv_rows(conv, 2 * first, rows_to(last, conv->out_h));
+}
+void ck_conv(const struct ck_conv *conv) {
+  const long pairs = (conv->out_h + 1L) / 2;
+  ck_parallel(pairs, chunk_of(pairs, 1), conv_task, conv);
+}
+
+static void block_task(const void *b, long first, long last) {
+  const struct ck_block *block = b;
+  ck_table_in_use()->block_rows(block, 2 * first, rows_to(last, block->second.out_h));
+}
 void ck_conv_block(const struct ck_block *block) {
-  const long h = block->second.out_h;
+  const long pairs = (block->second.out_h + 1L) / 2;
   // Each piece computes the rows around it once more.
-  ck_parallel(h, chunk_of(h, 16), block_task, block);
+  ck_parallel(pairs, chunk_of(pairs, 8), block_task, block);
 }
 
 static void linear_task(const void *l, long first, long last) { ck_table_in_use()->linear_rows(l, first, last); }

@@ -17,7 +17,7 @@ struct block {
 };
 
 enum { HEADER = 64 };
-static const size_t large = 1 << 20, huge = ck_huge_page;
+static const size_t large = 1 << 20, huge = 2 << 20;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct block *kept;  // newest first
 static size_t kept_bytes, used_bytes, worst_bytes, most_bytes = SIZE_MAX;
@@ -81,12 +81,6 @@ float *ck_allocate(size_t count) {
     block->bytes = bytes;
   }
   return (float *)((char *)block + HEADER);
-}
-
-void ck_use_huge_pages(void *memory, size_t bytes) {
-  const uintptr_t first = ((uintptr_t)memory + huge - 1) / huge * huge;
-  const uintptr_t last = ((uintptr_t)memory + bytes + huge - 1) / huge * huge;
-  if (first < last) madvise((void *)first, last - first, MADV_HUGEPAGE);
 }
 
 void ck_free(float *memory) {

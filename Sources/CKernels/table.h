@@ -45,6 +45,12 @@ static inline int ck_block(int left, int max_block) {
   return left < max_block ? left : max_block;
 }
 
+/// Whether a convolution is computed by transformed inputs and weights (kernels_convolution.h): the same on every instruction set but
+/// that of bfloat16, whose rounding would be of sums.
+static inline int ck_is_transformed(int pair, int out_c, int in_c, int k, int stride) {
+  return pair == 1 && k == 3 && stride == 1 && in_c >= 32 && in_c % 16 == 0 && out_c % 16 == 0;
+}
+
 /// Runs task(context, first, last) over [0, count) cut into chunks, on all threads.
 void ck_parallel(long count, long chunk, void (*task)(const void *, long, long), const void *context);
 /// ck_allocate that ends the process when memory is out: scratch of a few kilobytes inside a kernel.

@@ -12,7 +12,7 @@ public struct StageError: Error, Sendable, Equatable, CustomStringConvertible {
   public var description: String { "stage \(stage): \(reason)" }
 }
 
-/// `image -> image`: one section, intensities 0...1. MUST be deterministic, MUST return the same shape.
+/// `image -> image`: one section, intensities 0...1. MUST be deterministic, MUST keep the shape.
 public protocol ImageStage: Sendable {
   /// Name in the config.
   var name: String { get }
@@ -22,11 +22,18 @@ public protocol ImageStage: Sendable {
   var alignment: Int { get }
   /// Everything the result depends on besides the image (name, version, options), for provenance and caching.
   var fingerprint: String { get }
-  func apply(_ image: Plane<Float>) throws(StageError) -> Plane<Float>
+  /// Filters a section in its place: no second one is touched in memory, if nobody else holds it. What is left of it after an error is of no use.
+  func filter(_ image: inout Plane<Float>) throws(StageError)
 }
 
 extension ImageStage {
   public var alignment: Int { 1 }
+
+  /// A filtered copy.
+  public func filtered(_ image: consuming Plane<Float>) throws(StageError) -> Plane<Float> {
+    try filter(&image)
+    return image
+  }
 }
 
 /// One section of a stack, as an affinity stage sees it.

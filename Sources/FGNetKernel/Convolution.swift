@@ -23,9 +23,9 @@ final class Convolution {
     self.stride = stride
     self.meter = meter
     precondition(weight.count == bias.count * inputs * planes * k * k && (planes == 1 || planes == 3) && k % 2 == 1)
-    let (o, i, z, side) = (Int32(outputs), Int32(inputs), Int32(planes), Int32(k))
-    packed = try Tensor(1, 1, ck_conv_packed_size(o, i, z, side))
-    ck_conv_pack(weight, bias, o, i, z, side, packed.data)
+    let (o, i, z, side, step) = (Int32(outputs), Int32(inputs), Int32(planes), Int32(k), Int32(stride))
+    packed = try Tensor(1, 1, ck_conv_packed_size(o, i, z, side, step))
+    ck_conv_pack(weight, bias, o, i, z, side, step, packed.data)
   }
 
   convenience init(_ key: String, _ weights: Weights, _ meter: Meter) throws(KernelError) {

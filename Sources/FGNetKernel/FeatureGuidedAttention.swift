@@ -30,8 +30,8 @@ final class FeatureGuidedAttention {
       }
       bias += try weights("\(key).\(part).bias")
     }
-    packed = try Tensor(1, 1, ck_conv_packed_size(Int32(bias.count), Int32(inputs), 1, 1))
-    ck_conv_pack(matrix, bias, Int32(bias.count), Int32(inputs), 1, 1, packed.data)
+    packed = try Tensor(1, 1, ck_conv_packed_size(Int32(bias.count), Int32(inputs), 1, 1, 1))
+    ck_conv_pack(matrix, bias, Int32(bias.count), Int32(inputs), 1, 1, 1, packed.data)
   }
 
   /// out (h, w, f) <- fine (h, w, f), guide (h, w, g), unsure (h, w, 1).

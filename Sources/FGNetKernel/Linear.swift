@@ -15,8 +15,8 @@ final class Linear {
     outputs = shape[0]
     inputs = shape[1]
     let (o, i) = (Int32(outputs), Int32(inputs))
-    packed = try Tensor(1, 1, ck_conv_packed_size(o, i, 1, 1))
-    ck_conv_pack(try weights("\(key).weight"), try weights("\(key).bias"), o, i, 1, 1, packed.data)
+    packed = try Tensor(1, 1, ck_conv_packed_size(o, i, 1, 1, 1))
+    ck_conv_pack(try weights("\(key).weight"), try weights("\(key).bias"), o, i, 1, 1, 1, packed.data)
   }
 
   /// (h, w, outputs) <- (h, w, inputs), through `norm` first, plus `residual` (h, w, outputs).

@@ -39,8 +39,9 @@ struct Tile: Hashable {
 
 extension Architecture {
   /// Pixels around a tile's core that layers after the trunk look at: 72, on the way refined.rs1, rs2, rs4, fge.rs8,
-  /// rs4, rs2 to the guide G_2, G_4, G_8 and to coarse.rs8 (9 pixels of stride 8); F_1 is needed less far (55 pixels).
-  static let tileMargin = 72
+  /// rs4, rs2 to the guide G_2, G_4, G_8 and to coarse.rs8 (9 pixels of stride 8); F_1 is needed less far (55 pixels). One more
+  /// of stride 8, as convolutions compute pairs of rows and columns that begin at even ones of every map.
+  static let tileMargin = 80
   /// The same for the trunk's coarsest map: 160, from coarse.rs8 over coarse.rs16 (8 pixels of stride 16) to 5 of stride 32.
   private static let trunkReach = 160
 

@@ -52,6 +52,17 @@ extension FGNetKernelSuite {
       Shape(h: 3, w: 15, inputs: 32, outputs: 48, planes: 3, k: 3, stride: 1),
       Shape(h: 3, w: 17, inputs: 48, outputs: 64, planes: 1, k: 3, stride: 1),
       Shape(h: 3, w: 50, inputs: 64, outputs: 64, planes: 3, k: 3, stride: 1),
+      // Computed by patches of 2 x 2 outputs, 24 of a row at a time.
+      Shape(h: 1, w: 1, inputs: 32, outputs: 16, planes: 3, k: 3, stride: 1),
+      Shape(h: 2, w: 2, inputs: 32, outputs: 32, planes: 1, k: 3, stride: 1),
+      Shape(h: 1, w: 3, inputs: 48, outputs: 16, planes: 1, k: 3, stride: 1),
+      Shape(h: 7, w: 47, inputs: 32, outputs: 16, planes: 1, k: 3, stride: 1),
+      Shape(h: 4, w: 48, inputs: 32, outputs: 48, planes: 1, k: 3, stride: 1),
+      Shape(h: 5, w: 49, inputs: 48, outputs: 32, planes: 3, k: 3, stride: 1),
+      Shape(h: 2, w: 98, inputs: 96, outputs: 96, planes: 1, k: 3, stride: 1),
+      // As many inputs, but not so: outputs of no whole vector; a stride.
+      Shape(h: 5, w: 9, inputs: 32, outputs: 20, planes: 1, k: 3, stride: 1),
+      Shape(h: 5, w: 9, inputs: 32, outputs: 32, planes: 1, k: 3, stride: 2),
       Shape(h: 6, w: 41, inputs: 1, outputs: 16, planes: 1, k: 5, stride: 1),
       Shape(h: 2, w: 33, inputs: 49, outputs: 3, planes: 1, k: 1, stride: 1),
       Shape(h: 8, w: 40, inputs: 3, outputs: 20, planes: 1, k: 7, stride: 4),
@@ -116,7 +127,10 @@ extension FGNetKernelSuite {
     }
 
     /// What a convolution computes of its input on the way is what the kernels for whole maps make of it.
-    @Test(arguments: [(2, 2, 3, 5, 3), (6, 10, 16, 16, 3), (34, 40, 32, 48, 5), (4, 70, 20, 33, 1)])
+    @Test(arguments: [
+      (2, 2, 3, 5, 3), (6, 10, 16, 16, 3), (34, 40, 32, 48, 5), (4, 70, 20, 33, 1), (4, 26, 32, 16, 3),
+      (18, 24, 48, 48, 3),
+    ])
     func sources(_ h: Int, _ w: Int, _ inputs: Int, _ outputs: Int, _ k: Int) throws {
       var numbers = Numbers(next: 0)
       let weight = numbers(outputs * inputs * k * k)
@@ -135,10 +149,14 @@ extension FGNetKernelSuite {
     }
 
     /// A block computed row by row is its convolutions one after the other, bit for bit, on any number of threads.
-    @Test(arguments: [(1, 1, 1, 1), (2, 9, 5, 3), (37, 50, 16, 32), (66, 130, 32, 48)])
-    func blocks(_ h: Int, _ w: Int, _ inputs: Int, _ outputs: Int) throws {
+    @Test(arguments: [
+      (1, 1, 1, 1, 5), (2, 9, 5, 3, 5), (37, 50, 16, 32, 5), (66, 130, 32, 48, 5), (1, 1, 32, 32, 3),
+      (67, 49, 32, 48, 3),
+      (34, 96, 48, 32, 3), (35, 20, 32, 20, 3),
+    ])
+    func blocks(_ h: Int, _ w: Int, _ inputs: Int, _ outputs: Int, _ k: Int) throws {
       let specs =
-        TensorSpec.convolution("b.conv0", inputs, outputs, 1, 5)
+        TensorSpec.convolution("b.conv0", inputs, outputs, 1, k)
         + TensorSpec.convolution("b.conv1", outputs, outputs, 1, 3)
         + TensorSpec.convolution("b.head", outputs, 3, 1, 1)
       let weights = try Weights(FormulaWeights(seed: 5, tensors: specs), expecting: specs)
@@ -168,11 +186,11 @@ extension FGNetKernelSuite {
       }
     }
 
-    @Test func threadsDoNotChangeAResult() throws {
+    @Test(arguments: [16, 32]) func threadsDoNotChangeAResult(_ inputs: Int) throws {
       var numbers = Numbers(next: 0)
       let layer = try Convolution(
-        key: "c", weight: numbers(32 * 16 * 27), bias: numbers(32), inputs: 16, planes: 3, k: 3, meter: Meter())
-      let stack = try (0..<3).map { _ in try Tensor(61, 47, 16, numbers(61 * 47 * 16)) }
+        key: "c", weight: numbers(32 * inputs * 27), bias: numbers(32), inputs: inputs, planes: 3, k: 3, meter: Meter())
+      let stack = try (0..<3).map { _ in try Tensor(61, 47, inputs, numbers(61 * 47 * inputs)) }
       let before = ck_threads()
       defer { ck_use_threads(before) }
       let results = try [Int32(1), 2, 3, 7].map { threads in
@@ -180,6 +198,45 @@ extension FGNetKernelSuite {
         return try layer(stack, residual: nil, relu: true).array()
       }
       for result in results { #expect(result == results[0]) }
+    }
+
+    /// What lies outside an output's 3 x 3 inputs takes no part in it, and a part of a map that begins at even rows and columns gives the
+    /// bits of the whole, however large the numbers beside it.
+    @Test func partsOfAMapGiveItsBits() throws {
+      let (h, w, channels) = (40, 120, 32)
+      var numbers = Numbers(next: 0)
+      let weight = numbers(channels * channels * 9)
+      let bias = numbers(channels)
+      let map = numbers(h * w * channels)
+      try Self.onEachSet { set in
+        let layer = try Convolution(
+          key: "c", weight: weight, bias: bias, inputs: channels, planes: 1, k: 3, meter: Meter())
+        let whole = try layer(Tensor(h, w, channels, map))
+        for (rows, columns) in [(6..<29, 10..<75), (0..<40, 58..<120), (38..<40, 0..<4)] {
+          // Beyond what the part's inner pixels see, other numbers.
+          var other = map.map { $0 * 1000 }
+          for y in rows {
+            for x in columns {
+              for i in 0..<channels { other[(y * w + x) * channels + i] = map[(y * w + x) * channels + i] }
+            }
+          }
+          let part = try layer(Tensor(h, w, channels, other).cropped(rows: rows, columns: columns))
+          let beside = try layer(Tensor(h, w, channels, other)).cropped(rows: rows, columns: columns)
+          let expected = try whole.cropped(rows: rows, columns: columns)
+          let (found, among, sought) = (part.array(), beside.array(), expected.array())
+          for y in 0..<rows.count {
+            for x in 0..<columns.count {
+              let edge =
+                (y == 0 && rows.lowerBound > 0) || (y == rows.count - 1 && rows.upperBound < h)
+                || (x == 0 && columns.lowerBound > 0) || (x == columns.count - 1 && columns.upperBound < w)
+              let at = (y * columns.count + x) * channels
+              if edge { continue }
+              #expect(found[at..<at + channels] == sought[at..<at + channels], "set \(set), \(y), \(x)")
+              #expect(among[at..<at + channels] == sought[at..<at + channels], "set \(set), \(y), \(x)")
+            }
+          }
+        }
+      }
     }
 
     @Test(arguments: [(1, 1, 1), (3, 5, 16), (2, 70, 33)]) func attentionGate(_ h: Int, _ w: Int, _ f: Int) throws {

@@ -37,8 +37,7 @@ import Testing
     var name: String { "faulty" }
     var halo: Int { fault == "halo" ? 0 : 1 }
     var fingerprint: String { "faulty" }
-    func apply(_ image: Plane<Float>) throws(StageError) -> Plane<Float> {
-      var image = image
+    func filter(_ image: inout Plane<Float>) throws(StageError) {
       let count = calls.add()
       switch fault {
       case "memory": image.storage = image.storage.map { min(1, $0 * (count % 3 == 0 ? 1 : 0.5)) }
@@ -50,7 +49,6 @@ import Testing
         for y in 1..<max(1, image.height) { for x in 0..<image.width { image[y, x] = old[y - 1, x] } }
       default: image.storage = image.storage.map { $0.isFinite ? $0 : 0 }
       }
-      return image
     }
   }
 

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Denoise")
 struct DenoiseTests {
-  static let shapes = [(0, 0), (0, 5), (1, 1), (1, 7), (7, 1), (5, 3), (17, 66), (31, 129)]
+  static let shapes = [(0, 0), (0, 5), (1, 1), (1, 7), (7, 1), (5, 3), (17, 66), (31, 129), (300, 7)]
 
   static func image(_ height: Int, _ width: Int, seed: UInt64 = 1) -> Plane<Float> {
     var generator = SplitMix(seed: seed)
@@ -36,7 +36,7 @@ struct DenoiseTests {
   @Test("median equals sorting", arguments: shapes, [1, 2, 4])
   func median(_ shape: (Int, Int), _ radius: Int) throws {
     let image = Self.image(shape.0, shape.1)
-    let out = try Median(MedianOptions(radius: radius)).apply(image)
+    let out = try Median(MedianOptions(radius: radius)).filtered(image)
     for y in 0..<image.height {
       for x in 0..<image.width {
         var window: [Float] = []
@@ -54,7 +54,7 @@ struct DenoiseTests {
     let strength = 0.3
     let out = try NonLocalMeans(
       NonLocalMeansOptions(patchRadius: patch, searchRadius: search, strength: strength)
-    ).apply(image)
+    ).filtered(image)
     // The padded image repeats its edge, so a patch beyond it is of constant pixels.
     for y in 0..<image.height {
       for x in 0..<image.width {
@@ -96,12 +96,12 @@ struct DenoiseTests {
   func tiles(_ index: Int) throws {
     let stage = try Self.stages()[index]
     let image = Self.image(150, 165)
-    let whole = try stage.apply(image)
+    let whole = try stage.filtered(image)
     let halo = stage.halo
     // Begins at a multiple of the alignment, ends anywhere.
     let top = 2 * stage.alignment
     let left = stage.alignment
-    let part = try stage.apply(Self.crop(image, top..<top + 2 * halo + 13, left..<left + 2 * halo + 21))
+    let part = try stage.filtered(Self.crop(image, top..<top + 2 * halo + 13, left..<left + 2 * halo + 21))
     let inner = Self.crop(part, halo..<halo + 13, halo..<halo + 21)
     let expected = Self.crop(whole, top + halo..<top + halo + 13, left + halo..<left + halo + 21)
     #expect(inner == expected)
@@ -111,17 +111,17 @@ struct DenoiseTests {
   func haloIsTight(_ index: Int) throws {
     let stage = try Self.stages()[index]
     let image = Self.image(41, 41)
-    let before = try stage.apply(image)[20, 20]
+    let before = try stage.filtered(image)[20, 20]
     var outside = image
     outside[20 + stage.halo + 1, 20] = 1 - outside[20 + stage.halo + 1, 20]
-    #expect(try stage.apply(outside)[20, 20] == before)
+    #expect(try stage.filtered(outside)[20, 20] == before)
     // All of the halo's last row and column.
     var edge = image
     for i in 0...2 * stage.halo {
       edge[20 - stage.halo + i, 20 + stage.halo] = 0
       edge[20 + stage.halo, 20 - stage.halo + i] = 0
     }
-    #expect(try stage.apply(edge)[20, 20] != before)
+    #expect(try stage.filtered(edge)[20, 20] != before)
   }
 
   @Test("what is not finite reads as 0, and nothing else comes out", arguments: 0..<4)
@@ -133,8 +133,8 @@ struct DenoiseTests {
       holed.storage[place] = value
       zeroed.storage[place] = 0
     }
-    let out = try stage.apply(holed)
-    #expect(out == (try stage.apply(zeroed)))
+    let out = try stage.filtered(holed)
+    #expect(out == (try stage.filtered(zeroed)))
     #expect(!out.storage.contains { !$0.isFinite })
   }
 
@@ -142,16 +142,16 @@ struct DenoiseTests {
   func sizes(_ index: Int, _ shape: (Int, Int)) throws {
     let stage = try Self.stages()[index]
     let image = Self.image(shape.0, shape.1)
-    let out = try stage.apply(image)
+    let out = try stage.filtered(image)
     #expect(out.height == shape.0 && out.width == shape.1)
-    #expect(try stage.apply(image) == out)
+    #expect(try stage.filtered(image) == out)
   }
 
   @Test("contrast is evened out: a dim half gets as bright as the other")
   func contrast() throws {
     var image = Self.image(64, 128)
     for y in 0..<64 { for x in 0..<64 { image[y, x] = 0.2 + 0.1 * image[y, x] } }
-    let out = try Clahe(ClaheOptions(tile: 16, clipLimit: 256)).apply(image)
+    let out = try Clahe(ClaheOptions(tile: 16, clipLimit: 256)).filtered(image)
     func spread(_ columns: Range<Int>) -> Float {
       let part = Self.crop(out, 0..<64, columns).storage
       return (part.max() ?? 0) - (part.min() ?? 0)
@@ -159,7 +159,7 @@ struct DenoiseTests {
     #expect(spread(0..<48) > 0.9 && spread(80..<128) > 0.9)
     // Equalised values keep their order within a tile's middle.
     #expect((image[8, 8] < image[8, 7]) == (out[8, 8] < out[8, 7]))
-    let limited = try Clahe(ClaheOptions(tile: 16, clipLimit: 1)).apply(image)
+    let limited = try Clahe(ClaheOptions(tile: 16, clipLimit: 1)).filtered(image)
     // A limit of the mean count leaves a straight line: the image stays as it is to a level or so.
     for (a, b) in zip(limited.storage, image.storage) { #expect(abs(a - b) < 0.25) }
   }

@@ -16,7 +16,7 @@ import Testing
     let denoise = try ExternalBench.denoise(stage, ["gain": .double(0.5), "loud": .bool(true)])
     #expect(denoise.fingerprint == "mine/3 sha256=c0de voxel=30.0,6.0,5.0 gain=0.5 megabytes=0 edge=\"keep\" loud=true")
     for _ in 0..<3 {
-      #expect(try denoise.apply(ExternalBench.image).storage == ExternalBench.image.storage.map { $0 / 2 })
+      #expect(try denoise.filtered(ExternalBench.image).storage == ExternalBench.image.storage.map { $0 / 2 })
     }
     let environments = bench.lines.filter { $0.hasPrefix("environment") }
     // One start for three calls, and nothing inherited.
@@ -52,22 +52,22 @@ import Testing
     let stage = try bench.command(
       .denoise, "bad.py", ["denoise", fault], timeLimit: ["hang", "flood"].contains(fault) ? 1 : 60)
     let denoise = try ExternalBench.denoise(stage)
-    let found = ExternalBench.reason { _ = try denoise.apply(ExternalBench.image) }
+    let found = ExternalBench.reason { _ = try denoise.filtered(ExternalBench.image) }
     #expect(found.hasPrefix("stage mine: ") && found.contains(reason), "\(found)")
     #expect(!found.contains("\n") && found.count < 600)
-    #expect(try denoise.apply(ExternalBench.image) == ExternalBench.image)
+    #expect(try denoise.filtered(ExternalBench.image) == ExternalBench.image)
     // A flood is not a flood of the log: 20 lines, one that says so, and one that counts.
     #expect(bench.lines.count <= 30 && bench.lines.allSatisfy { $0.count <= 520 }, "\(bench.lines.count)")
   }
 
   @Test func bytesThatNobodyAskedForAreFoundBeforeTheNextCall() throws {
     let denoise = try ExternalBench.denoise(try bench.command(.denoise, "bad.py", ["denoise", "more"]))
-    #expect(try denoise.apply(ExternalBench.image) == ExternalBench.image)
+    #expect(try denoise.filtered(ExternalBench.image) == ExternalBench.image)
     // They may come a moment after the answer.
     var found = ""
-    for _ in 0..<200 where found.isEmpty { found = ExternalBench.reason { _ = try denoise.apply(ExternalBench.image) } }
+    for _ in 0..<200 where found.isEmpty { found = ExternalBench.reason { _ = try denoise.filtered(ExternalBench.image) } }
     #expect(found.contains("and another thing"), "\(found)")
-    #expect(try denoise.apply(ExternalBench.image) == ExternalBench.image)
+    #expect(try denoise.filtered(ExternalBench.image) == ExternalBench.image)
   }
 
   @Test(arguments: [
@@ -135,12 +135,12 @@ import Testing
   @Test func memoryIsLimited() throws {
     let stage = try bench.command(.denoise, "probe.py", memoryLimit: 512 << 20)
     let greedy = try ExternalBench.denoise(stage, ["megabytes": .int(1000)])
-    #expect(ExternalBench.reason { _ = try greedy.apply(ExternalBench.image) }.contains("MemoryError"))
+    #expect(ExternalBench.reason { _ = try greedy.filtered(ExternalBench.image) }.contains("MemoryError"))
     // One that leaks is found out when its memory is full, and begins anew.
     let leaking = try ExternalBench.denoise(stage, ["megabytes": .int(100)])
     var failed = 0
     for _ in 0..<12 {
-      if !ExternalBench.reason({ _ = try leaking.apply(ExternalBench.image) }).isEmpty { failed += 1 }
+      if !ExternalBench.reason({ _ = try leaking.filtered(ExternalBench.image) }).isEmpty { failed += 1 }
     }
     #expect((1...4).contains(failed), "\(failed) of 12")
   }
@@ -151,7 +151,7 @@ import Testing
     let supervised = try #require(denoise as? any SupervisedStage)
     let signs = Counter()
     supervised.whileWaiting { signs.add() < 3 }
-    #expect(ExternalBench.reason { _ = try denoise.apply(ExternalBench.image) }.contains("it was stopped"))
+    #expect(ExternalBench.reason { _ = try denoise.filtered(ExternalBench.image) }.contains("it was stopped"))
     #expect(signs.value >= 3)
     // Neither it nor its child, once the kernel has buried them.
     for _ in 0..<1000 where !Self.processes(in: bench.folder).isEmpty { usleep(10_000) }
@@ -160,7 +160,7 @@ import Testing
 
   @Test func theProgramEndsWithItsStage() throws {
     var denoise: (any ImageStage)? = try ExternalBench.denoise(try bench.command(.denoise, "bad.py", ["denoise", ""]))
-    _ = try denoise?.apply(ExternalBench.image)
+    _ = try denoise?.filtered(ExternalBench.image)
     #expect(Self.processes(in: bench.folder).count == 1)
     denoise = nil
     #expect(Self.processes(in: bench.folder).isEmpty)

@@ -43,7 +43,7 @@ import Testing
     let denoise = try registry.denoise(named: "mine", options: [:], path: "")
     #expect(denoise.halo == 1 && denoise.fingerprint == "mine/1 sha256=c0de voxel=30.0,6.0,5.0 passes=1")
     let image = ConformanceInput(height: 41, width: 29).image(0)
-    #expect(try denoise.apply(image) == Median(MedianOptions(radius: 1)).apply(image))
+    #expect(try denoise.filtered(image) == Median(MedianOptions(radius: 1)).filtered(image))
     #expect(try registry.denoise(named: "mine", options: ["passes": .int(3)], path: "").halo == 3)
     #expect(
       registry.faults(.denoise, named: "mine", options: ["passes": .int(9)], path: "stages.denoise[0]") == [
@@ -51,7 +51,7 @@ import Testing
       ])
     // Cancelled, it ends.
     (denoise as? any SupervisedStage)?.cancel()
-    #expect(ExternalBench.reason { _ = try denoise.apply(image) }.contains("it was stopped"))
+    #expect(ExternalBench.reason { _ = try denoise.filtered(image) }.contains("it was stopped"))
   }
 
   @Test func theExampleInSwiftCutsFragments() throws {
@@ -156,7 +156,7 @@ import Testing
       "silent", Self.library("DENOISE", reach: "", run: Self.idle.replacing("(void)c;", with: "c->result[2] = -1;")))
     let denoise = try ExternalBench.registry(try stage(.denoise, path)).denoise(named: "mine", options: [:], path: "")
     #expect(
-      ExternalBench.reason { _ = try denoise.apply(ExternalBench.image) }.contains("the value -1.0 at row 0, column 2"))
+      ExternalBench.reason { _ = try denoise.filtered(ExternalBench.image) }.contains("the value -1.0 at row 0, column 2"))
   }
 
   @Test func librariesComeFromConfiguredFoldersThatNobodyElseCanWriteTo() throws {

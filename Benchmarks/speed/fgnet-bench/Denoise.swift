@@ -24,8 +24,9 @@ struct Denoise: ParsableCommand {
     ]
     var best: [String: Double] = [:]
     for (name, stage) in stages {
-      _ = try stage.apply(image)
-      best[name] = try timed(rounds) { _ in _ = try stage.apply(image) }.min().map { $0 * 1000 }
+      var plane = image
+      try stage.filter(&plane)
+      best[name] = try timed(rounds) { _ in try stage.filter(&plane) }.min().map { $0 * 1000 }
     }
     print(String(decoding: try JSONSerialization.data(withJSONObject: best, options: [.sortedKeys]), as: UTF8.self))
   }

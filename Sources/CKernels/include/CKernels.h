@@ -36,11 +36,6 @@ void ck_use_threads(int threads);
 float *ck_allocate(size_t count);
 void ck_free(float *memory);
 
-/// Bytes.
-enum { ck_huge_page = 2 << 20 };
-/// Asks for huge pages for memory that has not been touched: from the first boundary of a huge page in it to the first one after its end, so the block
-/// that it lies in must go on for `ck_huge_page` bytes.
-void ck_use_huge_pages(void *memory, size_t bytes);
 /// Bytes of large blocks, in use and kept.
 size_t ck_memory(void);
 /// Of those in use alone.
@@ -74,9 +69,10 @@ struct ck_conv {
   int relu;
 };
 /// Floats of the packed form.
-size_t ck_conv_packed_size(int out_c, int in_c, int planes, int k);
+size_t ck_conv_packed_size(int out_c, int in_c, int planes, int k, int stride);
 /// packed <- weight (out_c, in_c, planes, k, k), bias (out_c) or NULL.
-void ck_conv_pack(const float *weight, const float *bias, int out_c, int in_c, int planes, int k, float *packed);
+void ck_conv_pack(
+    const float *weight, const float *bias, int out_c, int in_c, int planes, int k, int stride, float *packed);
 void ck_conv(const struct ck_conv *conv);
 
 /// a = first; out = second of a, with a as residual; head (h, w, head_c) <- out times head_packed. Row by row: neither a
@@ -91,7 +87,7 @@ struct ck_block {
 void ck_conv_block(const struct ck_block *block);
 
 /// Rows through a linear layer: out (n, out_c) <- residual + in (n, in_c) times what ck_conv_pack packed of
-/// (out_c, in_c, 1, 1, 1) with its bias.
+/// (out_c, in_c, 1, 1, 1), stride 1, with its bias.
 struct ck_linear {
   const float *in;
   const float *norm_weight, *norm_bias;  // (in_c): LayerNorm (epsilon 1e-6) of every row of `in` first; or NULL

@@ -8,12 +8,13 @@
 extern "C" {
 #endif
 
-// Filters. dst (H, W) <- src (H, W). Pixels beyond the edge repeat the edge; a pixel that is not finite reads as 0.
-int post_median(const float *src, float *dst, size_t height, size_t width, int radius);
+// Filters of an image (H, W), in its place. Pixels beyond the edge repeat the edge; a pixel that is not finite reads as 0. Where there was
+// no memory the image is of no use any more.
+int post_median(float *image, size_t height, size_t width, int radius);
 // Non-local means; patch <= 5. strength is h: weights are exp(-(mean squared patch difference) / h^2).
-int post_nlm(const float *src, float *dst, size_t height, size_t width, int patch, int search, float strength);
+int post_nlm(float *image, size_t height, size_t width, int patch, int search, float strength);
 // Contrast-limited adaptive equalisation; values are clipped to 0...1.
-int post_clahe(const float *src, float *dst, size_t height, size_t width, size_t tile, float clip);
+int post_clahe(float *image, size_t height, size_t width, size_t tile, float clip);
 
 // Resampling.
 // How the pixels of one axis become others: output i is the sum over t < taps of

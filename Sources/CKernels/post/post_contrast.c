@@ -67,8 +67,8 @@ CLONES static void blend(
 // `maps` are a row's, blended: map t at t * STEP. A last entry repeats, for the neighbour of the last bin. The two entries of a map are
 // fetched as one: gather instructions take four times as long.
 CLONES static void claheRow(
-    const float *restrict row, const float *restrict maps, const uint32_t *restrict first, const uint32_t *restrict second,
-    const float *restrict weight, float *restrict out, size_t n) {
+    float *restrict row, const float *restrict maps, const uint32_t *restrict first, const uint32_t *restrict second,
+    const float *restrict weight, size_t n) {
   int32_t bin[BLOCK];
   float share[BLOCK], one[2 * BLOCK], two[2 * BLOCK];
   for (size_t begin = 0; begin < n; begin += BLOCK) {
@@ -86,7 +86,7 @@ CLONES static void claheRow(
     for (size_t i = 0; i < count; i++) {
       float f = share[i], w = weight[begin + i];
       float left = one[2 * i] * (1 - f) + one[2 * i + 1] * f, right = two[2 * i] * (1 - f) + two[2 * i + 1] * f;
-      out[begin + i] = left * (1 - w) + right * w;
+      row[begin + i] = left * (1 - w) + right * w;
     }
   }
 }
@@ -109,7 +109,7 @@ static void claheMaps(const void *context, long first, long last) {
     if (y + rows > f->height) y = f->height - rows;
     if (x + columns > f->width) x = f->width - columns;
     float *map = c->maps + t * STEP;
-    claheMap(f->src + y * f->width + x, f->width, rows, columns, c->clip, map);
+    claheMap(f->image + y * f->width + x, f->width, rows, columns, c->clip, map);
     map[BINS] = map[BINS - 1];
   }
 }
@@ -126,13 +126,12 @@ static void claheRows(const void *context, long first, long last) {
     size_t t0, t1;
     float wy = between(y, c->tile, c->tilesY, &t0, &t1);
     blend(c->maps + t0 * c->tilesX * STEP, c->maps + t1 * c->tilesX * STEP, wy, blended, STEP * c->tilesX);
-    claheRow(
-        f->src + y * f->width, blended, c->places, c->places + f->width, c->weight, f->dst + y * f->width, f->width);
+    claheRow(f->image + y * f->width, blended, c->places, c->places + f->width, c->weight, f->width);
   }
   free(blended);
 }
 
-int post_clahe(const float *src, float *dst, size_t height, size_t width, size_t tile, float clip) {
+int post_clahe(float *image, size_t height, size_t width, size_t tile, float clip) {
   if (height == 0 || width == 0) return 0;
   struct clahe c = {
       .tile = tile, .tilesY = (height + tile - 1) / tile, .tilesX = (width + tile - 1) / tile, .clip = clip};
@@ -150,7 +149,7 @@ int post_clahe(const float *src, float *dst, size_t height, size_t width, size_t
     }
     c.weight = weight;
     c.places = places;
-    struct filtering f = {.src = src, .dst = dst, .height = height, .width = width, .options = &c};
+    struct filtering f = {.image = image, .height = height, .width = width, .options = &c};
     status = filterPieces(f, tiles, 1, claheMaps);
     if (status == 0) status = filterPieces(f, height, 64, claheRows);
   }

@@ -43,8 +43,8 @@ static inline float *padded(const float *src, size_t height, size_t width, size_
 
 // A filter's work on a plane, cut by rows or tiles over the pool of threads. What a piece gives does not depend on the cut.
 struct filtering {
-  const float *src;
-  float *dst;
+  float *image;
+  const float *source;  // what the image is made of, if that is another
   size_t height, width;
   const void *options;
   atomic_int *failed;  // set by a piece that has no memory

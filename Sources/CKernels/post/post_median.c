@@ -150,46 +150,59 @@ CLONES static void medianRow3(
 // Rows do not begin alike modulo 4096 bytes: the processor would take a write to one for a write to another.
 static size_t rowStride(size_t columns) { return (columns + 1023) / 1024 * 1024 + 112; }
 
-// A row of the image with a pixel more on each side.
-static void paddedRow(const float *src, size_t height, size_t width, ptrdiff_t y, float *to) {
-  finiteRow(src + clampIndex(y, height) * width, to + 1, width);
-  to[0] = to[1];
-  to[width + 1] = to[width];
+enum { ROWS = 128, RADIUS = 2, SIDE = 5 };
+
+// The image is filtered in its place, ROWS rows after each other, which see this many rows of the pieces above and below as they were.
+struct medians {
+  int radius;
+  const float *kept;  // of each border between pieces (2 * RADIUS, width): the rows above and below it
+};
+
+static float *keptRows(const float *image, size_t height, size_t width) {
+  const size_t borders = (height - 1) / ROWS;
+  float *kept = malloc(sizeof(float) * (borders + 1) * 2 * RADIUS * width);
+  for (size_t b = 0; kept && b < borders; b++)
+    for (size_t i = 0; i < 2 * RADIUS; i++)
+      memcpy(
+          kept + (b * 2 * RADIUS + i) * width,
+          image + clampIndex((ptrdiff_t)((b + 1) * ROWS + i) - RADIUS, height) * width, sizeof(float) * width);
+  return kept;
+}
+
+// Row y as it was, for the piece of rows first ..< last.
+static const float *rowBefore(const struct filtering *f, ptrdiff_t y, long first, long last) {
+  const struct medians *m = f->options;
+  const ptrdiff_t row = (ptrdiff_t)clampIndex(y, f->height);
+  if (row >= first && row < last) return f->image + row * (ptrdiff_t)f->width;
+  const ptrdiff_t border = row < first ? first : last;
+  return m->kept + ((border / ROWS - 1) * 2 * RADIUS + row - border + RADIUS) * (ptrdiff_t)f->width;
 }
 
 static void median3(const void *context, long first, long last) {
   const struct filtering *f = context;
-  size_t height = f->height, width = f->width, columns = width + 2, stride = rowStride(columns);
+  size_t width = f->width, columns = width + 2, stride = rowStride(columns);
   float *rows = malloc(sizeof(float) * 6 * stride);
   if (!rows) {
     atomic_store(f->failed, 1);
     return;
   }
   float *l = rows + 3 * stride, *m = l + stride, *h = m + stride;
-  for (ptrdiff_t i = 0; i < 2; i++) paddedRow(f->src, height, width, first + i - 1, rows + (size_t)i * stride);
-  for (ptrdiff_t y = first; y < last; y++) {
-    // The newest row takes the place of the oldest: columns are sorted, so the order of rows does not matter.
-    paddedRow(f->src, height, width, y + 1, rows + (size_t)(y - first + 2) % 3 * stride);
+  for (ptrdiff_t y = first - 2; y < last; y++) {
+    // The newest row, with a pixel more on each side, takes the place of the oldest: columns are sorted, so the order of rows does not matter.
+    float *newest = rows + (size_t)(y - first + 2) % 3 * stride;
+    finiteRow(rowBefore(f, y + 1, first, last), newest + 1, width);
+    newest[0] = newest[1];
+    newest[width + 1] = newest[width];
+    if (y < first) continue;
     sortColumns3(rows, rows + stride, rows + 2 * stride, l, m, h, columns);
-    medianRow3(l, l + 1, l + 2, m, m + 1, m + 2, h, h + 1, h + 2, f->dst + (size_t)y * width, width);
+    medianRow3(l, l + 1, l + 2, m, m + 1, m + 2, h, h + 1, h + 2, f->image + (size_t)y * width, width);
   }
   free(rows);
 }
 
-enum { RADIUS = 2, SIDE = 5 };
-
-// Keys of a row of the padded image.
-static void keyRow(const float *src, size_t height, size_t width, ptrdiff_t y, int32_t *to) {
-  toKeys(src + clampIndex(y, height) * width, to + RADIUS, width);
-  for (size_t x = 0; x < RADIUS; x++) {
-    to[x] = to[RADIUS];
-    to[RADIUS + width + x] = to[RADIUS + width - 1];
-  }
-}
-
 static void median5(const void *context, long first, long last) {
   const struct filtering *f = context;
-  size_t height = f->height, width = f->width, columns = width + 2 * RADIUS, stride = rowStride(columns);
+  size_t width = f->width, columns = width + 2 * RADIUS, stride = rowStride(columns);
   int32_t *rows = malloc(sizeof(int32_t) * 2 * SIDE * stride);
   if (!rows) {
     atomic_store(f->failed, 1);
@@ -200,37 +213,42 @@ static void median5(const void *context, long first, long last) {
     row[i] = rows + i * stride;
     sorted[i] = row[i] + SIDE * stride;
   }
-  for (ptrdiff_t i = 0; i + 1 < SIDE; i++) keyRow(f->src, height, width, first + i - RADIUS, row[i]);
-  for (ptrdiff_t y = first; y < last; y++) {
-    keyRow(f->src, height, width, y + RADIUS, row[(size_t)(y - first + SIDE - 1) % SIDE]);
+  for (ptrdiff_t y = first - SIDE + 1; y < last; y++) {
+    int32_t *newest = row[(size_t)(y - first + SIDE - 1) % SIDE];
+    toKeys(rowBefore(f, y + RADIUS, first, last), newest + RADIUS, width);
+    for (size_t x = 0; x < RADIUS; x++) {
+      newest[x] = newest[RADIUS];
+      newest[RADIUS + width + x] = newest[RADIUS + width - 1];
+    }
+    if (y < first) continue;
     sortColumns5(
         row[0], row[1], row[2], row[3], row[4], sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], columns);
-    medianRow5(sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], f->dst + (size_t)y * width, width);
+    medianRow5(sorted[0], sorted[1], sorted[2], sorted[3], sorted[4], f->image + (size_t)y * width, width);
   }
   free(rows);
 }
 
-// `src` is the padded image here.
+// Of a padded copy.
 static void medianBlocks(const void *context, long first, long last) {
   const struct filtering *f = context;
-  int radius = *(const int *)f->options;
-  size_t stride = f->width + 2 * (size_t)radius;
+  const struct medians *m = f->options;
+  size_t stride = f->width + 2 * (size_t)m->radius;
   for (size_t y = (size_t)first; y < (size_t)last; y++)
     for (size_t x = 0; x < f->width; x += LANES) {
       size_t lanes = f->width - x < LANES ? f->width - x : LANES;
-      medianBlock(f->src + y * stride + x, stride, radius, f->dst + y * f->width + x, lanes);
+      medianBlock(f->source + y * stride + x, stride, m->radius, f->image + y * f->width + x, lanes);
     }
 }
 
-int post_median(const float *src, float *dst, size_t height, size_t width, int radius) {
+int post_median(float *image, size_t height, size_t width, int radius) {
   if (height == 0 || width == 0) return 0;
-  struct filtering f = {.src = src, .dst = dst, .height = height, .width = width, .options = &radius};
-  if (radius == 1) return filterPieces(f, height, 128, median3);
-  if (radius == 2) return filterPieces(f, height, 128, median5);
-  float *image = padded(src, height, width, (size_t)radius);
-  if (!image) return -1;
-  f.src = image;
-  int status = filterPieces(f, height, 16, medianBlocks);
-  free(image);
+  const int inPlace = radius <= RADIUS;
+  float *copy = inPlace ? keptRows(image, height, width) : padded(image, height, width, (size_t)radius);
+  if (!copy) return -1;
+  const struct medians m = {.radius = radius, .kept = copy};
+  const struct filtering f = {.image = image, .source = copy, .height = height, .width = width, .options = &m};
+  const int status = inPlace ? filterPieces(f, height, ROWS, radius == 1 ? median3 : median5)
+                             : filterPieces(f, height, 16, medianBlocks);
+  free(copy);
   return status;
 }

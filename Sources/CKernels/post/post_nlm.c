@@ -86,7 +86,7 @@ static void nlmStrips(const void *context, long first, long last) {
           nlmSquares(here + out, there + out, columns, columnCount, -1);
         }
       }
-    for (size_t i = 0; i < strip * width; i++) f->dst[top * width + i] = sum[i] / weight[i];
+    for (size_t i = 0; i < strip * width; i++) f->image[top * width + i] = sum[i] / weight[i];
   }
   free(columns);
   free(sums);
@@ -94,10 +94,10 @@ static void nlmStrips(const void *context, long first, long last) {
 
 // Patch differences are taken on 12-bit integers, so the running box sums are exact: a pixel's result does not depend on
 // where the sums began, and at most 121 squares of 24 bits fit 32 bits.
-int post_nlm(const float *src, float *dst, size_t height, size_t width, int patch, int search, float strength) {
+int post_nlm(float *plane, size_t height, size_t width, int patch, int search, float strength) {
   if (height == 0 || width == 0) return 0;
   size_t pad = (size_t)(patch + search), pixels = (width + 2 * pad) * (height + 2 * pad);
-  float *image = padded(src, height, width, pad);
+  float *image = padded(plane, height, width, pad);
   int32_t *level = malloc(sizeof(int32_t) * pixels);
   int status = image && level ? 0 : -1;
   if (status == 0) {
@@ -107,7 +107,7 @@ int post_nlm(const float *src, float *dst, size_t height, size_t width, int patc
       level[i] = (int32_t)(v * 4095.0f + 0.5f);
     }
     struct nlm options = {.image = image, .level = level, .patch = patch, .search = search, .strength = strength};
-    struct filtering f = {.src = src, .dst = dst, .height = height, .width = width, .options = &options};
+    struct filtering f = {.image = plane, .height = height, .width = width, .options = &options};
     status = filterPieces(f, (height + NLM_ROWS - 1) / NLM_ROWS, 1, nlmStrips);
   }
   free(image);

@@ -122,7 +122,7 @@ extension StageSet {
       guard count > 0 else { return try read(window) }
       let stage = denoise[count - 1]
       let around = window.widened(by: stage.halo, alignment: stage.alignment, in: whole)
-      return try stage.apply(output(of: count - 1, around)).cropped(to: window.relative(to: around))
+      return try stage.filtered(output(of: count - 1, around)).cropped(to: window.relative(to: around))
     }
     return try output(of: denoise.count, window)
   }

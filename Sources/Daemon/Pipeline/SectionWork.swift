@@ -132,8 +132,9 @@ final class SectionWork: @unchecked Sendable {
     return try blaming(source.z) { try denoised(image) }
   }
 
-  private func denoised(_ image: Plane<Float>) throws -> Plane<Float> {
-    stages.denoise.isEmpty ? image : try timings.measure(.denoise) { try stages.denoised(image) }
+  private func denoised(_ image: consuming Plane<Float>) throws -> Plane<Float> {
+    if !stages.denoise.isEmpty { try timings.measure(.denoise) { try stages.filter(&image) } }
+    return image
   }
 
   /// Whatever a stage fails on is the section's, unless it cannot be used at all.

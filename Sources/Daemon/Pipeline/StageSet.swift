@@ -45,10 +45,8 @@ struct StageSet {
     (denoise.map(\.fingerprint) + [affinity?.fingerprint ?? "", watershed?.fingerprint ?? ""]).joined(separator: "; ")
   }
 
-  /// The image the affinity stage sees.
-  func denoised(_ image: Plane<Float>) throws(StageError) -> Plane<Float> {
-    var image = image
-    for stage in denoise { image = try stage.apply(image) }
-    return image
+  /// Makes the image that the affinity stage sees, in its place.
+  func filter(_ image: inout Plane<Float>) throws(StageError) {
+    for stage in denoise { try stage.filter(&image) }
   }
 }

@@ -31,7 +31,7 @@ enum ConformanceSubject {
     switch self {
     case .denoise(let stage):
       let image = input.image(0)
-      let result = try stage.apply(image)
+      let result = try stage.filtered(image)
       guard result.height == image.height, result.width == image.width else {
         throw CommandFault("it gave \(result.height) x \(result.width) pixels for \(image.height) x \(image.width)")
       }

@@ -256,8 +256,8 @@ extension ConformanceSubject {
     }
     switch self {
     case .denoise(let stage):
-      let image = input.image(0)
-      return try measured { _ = try stage.apply(image) }
+      var image = input.image(0)
+      return try measured { try stage.filter(&image) }
     case .affinity(let stage):
       let context = stage.contextRadius
       let images = (0...2 * context).map(input.image)

@@ -48,9 +48,7 @@ public struct Clahe: ImageStage {
   public var alignment: Int { options.tile }
   public var fingerprint: String { options.fingerprint }
 
-  public func apply(_ image: Plane<Float>) throws(StageError) -> Plane<Float> {
-    try filtered(image, stage: name) { source, target in
-      post_clahe(source, target, image.height, image.width, options.tile, Float(options.clipLimit))
-    }
+  public func filter(_ image: inout Plane<Float>) throws(StageError) {
+    try inPlace(&image) { post_clahe($0, $1, $2, options.tile, Float(options.clipLimit)) }
   }
 }

@@ -33,29 +33,20 @@ public struct Median: ImageStage {
   public var halo: Int { options.radius }
   public var fingerprint: String { options.fingerprint }
 
-  public func apply(_ image: Plane<Float>) throws(StageError) -> Plane<Float> {
-    try filtered(image, stage: name) { source, target in
-      post_median(source, target, image.height, image.width, Int32(options.radius))
-    }
+  public func filter(_ image: inout Plane<Float>) throws(StageError) {
+    try inPlace(&image) { post_median($0, $1, $2, Int32(options.radius)) }
   }
 }
 
-/// Runs a C filter from a plane into a new one of the same shape.
-func filtered(
-  _ image: Plane<Float>, stage: String, _ filter: (UnsafePointer<Float>?, UnsafeMutablePointer<Float>?) -> Int32
-) throws(StageError) -> Plane<Float> {
-  var status: Int32 = 0
-  let pixels = image.storage.count
-  // The first touch of new pages of 4 KiB takes longer than a median of 3 x 3 does. Huge ones begin at multiples of their size, so there is
-  // room for one more; what is not touched takes no memory. The filter writes every pixel.
-  let room = pixels + ck_huge_page / MemoryLayout<Float>.size
-  let storage = [Float](unsafeUninitializedCapacity: pixels < 1 << 18 ? pixels : room) { target, count in
-    if target.count >= room { ck_use_huge_pages(target.baseAddress, pixels * MemoryLayout<Float>.size) }
-    status = image.storage.withUnsafeBufferPointer { filter($0.baseAddress, target.baseAddress) }
-    count = status == 0 ? pixels : 0
+extension ImageStage {
+  /// Runs a C filter of (pixels, height, width) on a plane.
+  func inPlace(
+    _ image: inout Plane<Float>, _ filter: (UnsafeMutablePointer<Float>?, Int, Int) -> Int32
+  ) throws(StageError) {
+    let (height, width) = (image.height, image.width)
+    let status = image.storage.withUnsafeMutableBufferPointer { filter($0.baseAddress, height, width) }
+    guard status == 0 else { throw StageError.memory(name, height: height, width: width) }
   }
-  guard status == 0 else { throw StageError.memory(stage, height: image.height, width: image.width) }
-  return Plane(height: image.height, width: image.width, storage: storage)
 }
 
 extension StageError {

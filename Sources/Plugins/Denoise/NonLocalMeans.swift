@@ -54,11 +54,9 @@ public struct NonLocalMeans: ImageStage {
   public var halo: Int { options.patchRadius + options.searchRadius }
   public var fingerprint: String { options.fingerprint }
 
-  public func apply(_ image: Plane<Float>) throws(StageError) -> Plane<Float> {
-    try filtered(image, stage: name) { source, target in
-      post_nlm(
-        source, target, image.height, image.width, Int32(options.patchRadius), Int32(options.searchRadius),
-        Float(options.strength))
+  public func filter(_ image: inout Plane<Float>) throws(StageError) {
+    try inPlace(&image) {
+      post_nlm($0, $1, $2, Int32(options.patchRadius), Int32(options.searchRadius), Float(options.strength))
     }
   }
 }

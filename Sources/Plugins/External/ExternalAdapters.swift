@@ -8,15 +8,15 @@ struct ExternalDenoise: ImageStage, SupervisedStage {
 
   var halo: Int { runner.reach.haloPixels }
 
-  func apply(_ image: Plane<Float>) throws(StageError) -> Plane<Float> {
-    if image.storage.isEmpty { return image }
+  func filter(_ image: inout Plane<Float>) throws(StageError) {
+    if image.storage.isEmpty { return }
     guard case .image(let values) = try runner.answer(.denoise(image)) else {
       preconditionFailure("\(name) answered as another kind")
     }
     try blaming(name) { () throws(CommandFault) in
       try ExternalChecks.fractions(values, width: image.width, of: "image")
     }
-    return Plane(height: image.height, width: image.width, storage: values)
+    image = Plane(height: image.height, width: image.width, storage: values)
   }
 
   func whileWaiting(_ goesOn: @escaping @Sendable () -> Bool) { runner.whileWaiting(goesOn) }
