@@ -65,7 +65,9 @@ import Testing
     #expect(try denoise.filtered(ExternalBench.image) == ExternalBench.image)
     // They may come a moment after the answer.
     var found = ""
-    for _ in 0..<200 where found.isEmpty { found = ExternalBench.reason { _ = try denoise.filtered(ExternalBench.image) } }
+    for _ in 0..<200 where found.isEmpty {
+      found = ExternalBench.reason { _ = try denoise.filtered(ExternalBench.image) }
+    }
     #expect(found.contains("and another thing"), "\(found)")
     #expect(try denoise.filtered(ExternalBench.image) == ExternalBench.image)
   }

@@ -156,7 +156,8 @@ import Testing
       "silent", Self.library("DENOISE", reach: "", run: Self.idle.replacing("(void)c;", with: "c->result[2] = -1;")))
     let denoise = try ExternalBench.registry(try stage(.denoise, path)).denoise(named: "mine", options: [:], path: "")
     #expect(
-      ExternalBench.reason { _ = try denoise.filtered(ExternalBench.image) }.contains("the value -1.0 at row 0, column 2"))
+      ExternalBench.reason { _ = try denoise.filtered(ExternalBench.image) }.contains(
+        "the value -1.0 at row 0, column 2"))
   }
 
   @Test func librariesComeFromConfiguredFoldersThatNobodyElseCanWriteTo() throws {
