@@ -80,7 +80,7 @@ struct runs {
 };
 
 static struct runs runs_of(const struct ck_table *table, int out_c, int in_c, int planes, int k, int stride) {
-  if (ck_is_transformed(table->pair, out_c, in_c, k, stride))
+  if (ck_is_transformed(out_c, in_c, k, stride))
     return (struct runs){((size_t)in_c + table->pair - 1) / table->pair, (size_t)16 * planes, 1};
   return (struct runs){((size_t)k * in_c + table->pair - 1) / table->pair, (size_t)planes * k, 0};
 }

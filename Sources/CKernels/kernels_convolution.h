@@ -13,7 +13,7 @@ struct rows {
   float *blend;   // what that needs, as much as a row
 };
 
-INLINE int is_transformed(const struct ck_conv *c) { return ck_is_transformed(PAIR, c->out_c, c->in_c, c->k, c->stride); }
+INLINE int is_transformed(const struct ck_conv *c) { return ck_is_transformed(c->out_c, c->in_c, c->k, c->stride); }
 
 static long padded_width(const struct ck_conv *c) { return (c->out_w - 1L) * c->stride + c->k; }
 
@@ -134,11 +134,11 @@ static void conv_row(
 
 enum { PARTS = 16, PATCHES = 24 };  // of a patch; in a row, that are done at a time
 
-// Floats between a part of some patches and the next. A cache holds few lines that lie a multiple of 4096 bytes apart.
-INLINE long part_size(long channels) { return PATCHES * channels + 16; }
+// Numbers between a part of some patches and the next. A cache holds few lines that lie a multiple of 4096 bytes apart.
+INLINE long part_size(long channels) { return PATCHES * channels + 16 * PAIR; }
 
 // parts (16, patches, c) <- B' d B of patches next to each other, the first of which begins at these four rows' first columns.
-static void transform(const float *const *row, long patches, long c, float *parts) {
+static void transform(const float *const *row, long patches, long c, element *parts) {
   const long part = part_size(c);
   for (long p = 0; p < patches; p++)
     for (long i = 0; i < c; i += VECTOR) {
@@ -149,19 +149,19 @@ static void transform(const float *const *row, long patches, long c, float *part
         const vec d0 = load(row[0] + at), d1 = load(row[1] + at), d2 = load(row[2] + at), d3 = load(row[3] + at);
         b[0][x] = d0 - d2, b[1][x] = d1 + d2, b[2][x] = d2 - d1, b[3][x] = d1 - d3;
       }
-      float *to = parts + p * c + i;
+      element *to = parts + p * c + i;
 #pragma clang loop unroll(full)
       for (int y = 0; y < 4; y++) {
-        store(to + (4 * y + 0) * part, b[y][0] - b[y][2]);
-        store(to + (4 * y + 1) * part, b[y][1] + b[y][2]);
-        store(to + (4 * y + 2) * part, b[y][2] - b[y][1]);
-        store(to + (4 * y + 3) * part, b[y][1] - b[y][3]);
+        take_vector(to + (4 * y + 0) * part, b[y][0] - b[y][2]);
+        take_vector(to + (4 * y + 1) * part, b[y][1] + b[y][2]);
+        take_vector(to + (4 * y + 2) * part, b[y][2] - b[y][1]);
+        take_vector(to + (4 * y + 3) * part, b[y][1] - b[y][3]);
       }
     }
 }
 
 // A patch that reaches over the edges: column x of four rows and the three after it, zeros outside. patch: (4, 4, c).
-static void transform_edge(const float *const *lines, long x, long w, long c, float *patch, float *parts) {
+static void transform_edge(const float *const *lines, long x, long w, long c, float *patch, element *parts) {
   const float *row[4];
   for (int y = 0; y < 4; y++) {
     row[y] = patch + 4 * y * c;
@@ -178,7 +178,7 @@ static void transform_edge(const float *const *lines, long x, long w, long c, fl
 
 // parts <- patches `from` ... of four rows of w pixels each; NULL is a row outside. zeros: as much as a row.
 static void transform_lines(
-    const float *const *lines, const float *zeros, long from, long some, long w, long c, float *patch, float *parts) {
+    const float *const *lines, const float *zeros, long from, long some, long w, long c, float *patch, element *parts) {
   const long last = (w - 1) / 2;
   long begin = from, end = from + some;
   if (begin == 0) {
@@ -297,7 +297,7 @@ static void run_parts(
 struct patches {
   float *zeros;     // a row of the input that is not there, or no bias
   float *edge;      // a patch over an edge
-  float *parts;     // (planes, part_size of in_c * 16)
+  element *parts;   // (planes, part_size of in_c * 16)
   float *products;  // (part_size of a block * 16)
 };
 
@@ -308,7 +308,7 @@ static struct patches make_patches(const struct ck_conv *c) {
   s.zeros = ck_scratch(zeros);
   memset(s.zeros, 0, zeros * sizeof *s.zeros);
   s.edge = ck_scratch(PARTS * c->in_c);
-  s.parts = ck_scratch(PARTS * c->planes * part_size(c->in_c));
+  s.parts = element_scratch(PARTS * c->planes * part_size(c->in_c));
   s.products = ck_scratch(PARTS * part_size(MAX_BLOCK * VECTOR));
   return s;
 }
@@ -316,7 +316,7 @@ static struct patches make_patches(const struct ck_conv *c) {
 static void free_patches(struct patches *s) {
   ck_free(s->zeros);
   ck_free(s->edge);
-  ck_free(s->parts);
+  ck_free((float *)s->parts);
   ck_free(s->products);
 }
 
@@ -329,7 +329,7 @@ struct lines {
 static void transformed_pair(
     const struct ck_conv *c, const struct lines *lines, const struct patches *s, const struct row_pair *to) {
   const int total = c->out_c / VECTOR;
-  const long part = part_size(c->in_c), all = (c->out_w + 1L) / 2;
+  const long length = words_of(c->in_c), part = part_size(c->in_c), all = (c->out_w + 1L) / 2;
   for (long from = 0; from < all; from += PATCHES) {
     const long some = all - from < PATCHES ? all - from : PATCHES;
     for (int z = 0; z < c->planes; z++)
@@ -342,10 +342,10 @@ static void transformed_pair(
       struct tap taps[3 * PARTS];
       int count = 0;
       for (int i = 0; i < PARTS; i++)
-        for (int z = 0; z < c->planes; z++, weights += c->in_c * block)
-          if (lines->of[z][1]) taps[count++] = (struct tap){(const element *)s->parts + (z * PARTS + i) * part, weights};
+        for (int z = 0; z < c->planes; z++, weights += length * block)
+          if (lines->of[z][1]) taps[count++] = (struct tap){s->parts + (z * PARTS + i) * part, weights};
       run_parts(
-          taps, count / PARTS, c->in_c, c->in_c, c->packed + first * VECTOR, s->zeros, vectors, s->products, some);
+          taps, count / PARTS, length, c->in_c, c->packed + first * VECTOR, s->zeros, vectors, s->products, some);
       const long at = 2 * from * c->out_c + first * VECTOR;
       const struct target target = {
           to->out + at, to->residual ? to->residual + at : NULL, c->out_c, (int)block, c->relu, to->streams};

@@ -88,6 +88,7 @@ static void take(const float *in, element *out, long count) {
     _mm256_mask_storeu_epi16(out + i, mask, (__m256i)part);
   }
 }
+INLINE void take_vector(element *out, vec in) { _mm256_storeu_si256((__m256i *)out, (__m256i)_mm512_cvtneps_pbh((__m512)in)); }
 #else
 typedef float element;
 typedef vec words;
@@ -95,6 +96,7 @@ INLINE words word_at(const element *in) { return splat(*in); }
 INLINE words weights_at(const float *weights) { return load(weights); }
 INLINE vec multiply_add(vec sum, words weights, words in) { return sum + in * weights; }
 static void take(const float *in, element *out, long count) { memcpy(out, in, count * sizeof *out); }
+INLINE void take_vector(element *out, vec in) { store(out, in); }
 #endif
 
 // Scratch for `count` elements, and 0 after the end, which a last word may reach into.

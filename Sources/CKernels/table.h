@@ -45,10 +45,9 @@ static inline int ck_block(int left, int max_block) {
   return left < max_block ? left : max_block;
 }
 
-/// Whether a convolution is computed by transformed inputs and weights (kernels_convolution.h): the same on every instruction set but
-/// that of bfloat16, whose rounding would be of sums.
-static inline int ck_is_transformed(int pair, int out_c, int in_c, int k, int stride) {
-  return pair == 1 && k == 3 && stride == 1 && in_c >= 32 && in_c % 16 == 0 && out_c % 16 == 0;
+/// Whether a convolution is computed by transformed inputs and weights (kernels_convolution.h), on every instruction set.
+static inline int ck_is_transformed(int out_c, int in_c, int k, int stride) {
+  return k == 3 && stride == 1 && in_c >= 32 && in_c % 16 == 0 && out_c % 16 == 0;
 }
 
 /// Runs task(context, first, last) over [0, count) cut into chunks, on all threads.

@@ -42,6 +42,8 @@ extension FGNetKernelSuite {
 
     struct Shape: Sendable {
       var h, w, inputs, outputs, planes, k, stride: Int
+      /// Computed by patches of 2 x 2 outputs.
+      var isTransformed: Bool { k == 3 && stride == 1 && inputs >= 32 && inputs % 16 == 0 && outputs % 16 == 0 }
     }
 
     static let shapes = [
@@ -52,7 +54,7 @@ extension FGNetKernelSuite {
       Shape(h: 3, w: 15, inputs: 32, outputs: 48, planes: 3, k: 3, stride: 1),
       Shape(h: 3, w: 17, inputs: 48, outputs: 64, planes: 1, k: 3, stride: 1),
       Shape(h: 3, w: 50, inputs: 64, outputs: 64, planes: 3, k: 3, stride: 1),
-      // Computed by patches of 2 x 2 outputs, 24 of a row at a time.
+      // By patches, 24 of a row at a time.
       Shape(h: 1, w: 1, inputs: 32, outputs: 16, planes: 3, k: 3, stride: 1),
       Shape(h: 2, w: 2, inputs: 32, outputs: 32, planes: 1, k: 3, stride: 1),
       Shape(h: 1, w: 3, inputs: 48, outputs: 16, planes: 1, k: 3, stride: 1),
@@ -118,10 +120,14 @@ extension FGNetKernelSuite {
           let fused = index % 2 == 0
           let tensors = try stack.map { try $0.map { try Tensor(s.h, s.w, s.inputs, $0) } }
           let out = try layer(tensors, residual: fused ? Tensor(oh, ow, s.outputs, residual) : nil, relu: fused)
+          // Patches are rounded to bfloat16 after they are transformed, which the twin does not do: a few hundredths of the sum's deviation.
+          let rounds = set == Int32(CK_AVX512_BF16.rawValue) && s.isTransformed
+          let taken = rounds ? Int32(CK_BASELINE.rawValue) : set
           let expected = Self.twin(
-            s, stack.map { $0.map { Self.taken($0, on: set) } }, Self.taken(weight, on: set), bias,
+            s, stack.map { $0.map { Self.taken($0, on: taken) } }, Self.taken(weight, on: taken), bias,
             fused ? residual : nil, relu: fused)
-          Self.expectEqual(out.array(), expected, 2e-4, "\(s), stack \(index), set \(set)")
+          let tolerance = rounds ? 0.02 * Float(s.inputs * 9 * s.planes).squareRoot() : 2e-4
+          Self.expectEqual(out.array(), expected, tolerance, "\(s), stack \(index), set \(set)")
         }
       }
     }

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "CKernels.h"
 #include "post_contacts.h"
 
 // Contacts are counted as they come: a pair of labels has a histogram of 256 counts, looked up once for a run of pixels
@@ -11,21 +12,24 @@
 
 #define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 
-enum { MOST_PAIRS = 1 << 15, CHUNK = 1024 };
+enum { FIRST_PAIRS = 1 << 12, MOST_PAIRS = 1 << 15, CHUNK = 1024 };
+
+// A pair that is being counted, and all that a run of its pixels needs to know: one line of the cache.
+typedef struct {
+  uint64_t pair;    // 0: none
+  uint32_t number;  // of its histogram
+  uint32_t filled;  // pixels in it
+} slot;
 
 struct post_collector {
-  // Pairs that are being counted. Neighbouring pixels count into different halves, or each would wait for the other.
-  uint64_t *pairs;
-  uint16_t (*histograms)[2][POST_BINS];
-  uint32_t *filled; // pixels in the pair's histogram
-  uint32_t *widened; // number of its wide histogram + 1; 0: none
+  slot *slots;  // by pair, at most half of them taken
+  size_t mask;
+  slot *last;  // the pair that was looked up last
+  uint16_t (*histograms)[POST_BINS];
+  uint32_t *widened;  // number of a histogram's wide one + 1; 0: none
   size_t count, capacity;
   uint32_t (*wide)[POST_BINS];
   size_t wideCount, wideCapacity;
-  uint32_t *places; // number of a pair + 1; 0: empty
-  size_t mask;
-  uint64_t last; // the pair that was looked up last, and its number
-  uint32_t lastNumber;
   // Put down, ascending from each putting down to the next.
   post_contacts down;
   size_t distinct; // entries when they were last added up
@@ -43,15 +47,16 @@ static int addUp(collector *c) {
 
 // All counts of a pair.
 static CLONES void total(const collector *c, size_t number, uint32_t *counts) {
-  uint16_t(*h)[POST_BINS] = c->histograms[number];
-  for (size_t i = 0; i < POST_BINS; i++) counts[i] = (uint32_t)h[0][i] + h[1][i];
+  const uint16_t *h = c->histograms[number];
+  for (size_t i = 0; i < POST_BINS; i++) counts[i] = h[i];
   if (!c->widened[number]) return;
   const uint32_t *wide = c->wide[c->widened[number] - 1];
   for (size_t i = 0; i < POST_BINS; i++) counts[i] += wide[i];
 }
 
 // Makes the pair's narrow counts 0, without loss.
-static int widen(collector *c, size_t number) {
+static int widen(collector *c, slot *s) {
+  const size_t number = s->number;
   if (!c->widened[number] && c->wideCount == c->wideCapacity) {
     size_t capacity = c->wideCapacity ? 2 * c->wideCapacity : 16;
     void *wide = realloc(c->wide, capacity * sizeof *c->wide);
@@ -64,7 +69,7 @@ static int widen(collector *c, size_t number) {
   if (!c->widened[number]) c->widened[number] = (uint32_t)++c->wideCount;
   memcpy(c->wide[c->widened[number] - 1], counts, sizeof counts);
   memset(c->histograms[number], 0, sizeof *c->histograms);
-  c->filled[number] = 0;
+  s->filled = 0;
   return 0;
 }
 
@@ -72,7 +77,9 @@ static int widen(collector *c, size_t number) {
 static int putDown(collector *c) {
   post_numbered *items = malloc((2 * c->count + 2) * sizeof *items);
   if (!items) return -1;
-  for (size_t i = 0; i < c->count; i++) items[i] = (post_numbered){c->pairs[i], i};
+  size_t found = 0;
+  for (size_t i = 0; i <= c->mask; i++)
+    if (c->slots[i].pair) items[found++] = (post_numbered){c->slots[i].pair, c->slots[i].number};
   const post_numbered *sorted = post_sort_numbered(items, items + c->count + 1, c->count);
   int status = 0;
   for (size_t i = 0; i < c->count && status == 0; i++) {
@@ -82,75 +89,76 @@ static int putDown(collector *c) {
   }
   free(items);
   c->count = c->wideCount = 0;
-  c->last = 0;
+  c->last = NULL;
   c->runs++;
-  memset(c->places, 0, (c->mask + 1) * sizeof *c->places);
+  memset(c->slots, 0, (c->mask + 1) * sizeof *c->slots);
   if (status) return -1;
   return c->runs > 1 && c->down.entries > 2 * c->distinct + (1 << 22) ? addUp(c) : 0;
 }
 
 // --- counting -------------------------------------------------------------------------------------------------------
 
-static size_t placeOf(const collector *c, uint64_t pair) {
+// Where a pair is, or belongs.
+static inline slot *slotOf(const collector *c, uint64_t pair) {
   uint64_t h = pair * 0x9E3779B97F4A7C15ull;
   size_t i = (size_t)(h ^ h >> 32) & c->mask;
-  while (c->places[i] && c->pairs[c->places[i] - 1] != pair) i = (i + 1) & c->mask;
-  return i;
+  while (c->slots[i].pair && c->slots[i].pair != pair) i = (i + 1) & c->mask;
+  return c->slots + i;
 }
 
-// Twice the pairs.
+// Twice the pairs. Histograms lie in memory that is kept for the next collector (memory.c): its first touch would take as long as counting.
 static int grow(collector *c) {
-  size_t capacity = c->capacity ? 2 * c->capacity : 1024, places = 2 * capacity;
-  void *pairs = realloc(c->pairs, capacity * sizeof *c->pairs);
-  if (pairs) c->pairs = pairs;
-  void *histograms = realloc(c->histograms, capacity * sizeof *c->histograms);
-  if (histograms) c->histograms = histograms;
-  void *filled = realloc(c->filled, capacity * sizeof *c->filled);
-  if (filled) c->filled = filled;
+  const size_t before = c->mask + 1, capacity = c->capacity ? 2 * c->capacity : FIRST_PAIRS;
+  slot *slots = calloc(2 * capacity, sizeof *slots), *old = c->slots;
+  void *histograms = ck_allocate(capacity * sizeof *c->histograms / sizeof(float));
   void *widened = realloc(c->widened, capacity * sizeof *c->widened);
   if (widened) c->widened = widened;
-  uint32_t *table = calloc(places, sizeof *table);
-  if (!pairs || !histograms || !filled || !widened || !table) {
-    free(table);
+  if (!slots || !histograms || !widened) {
+    free(slots);
+    ck_free(histograms);
     return -1;
   }
-  free(c->places);
-  c->places = table;
-  c->mask = places - 1;
+  if (c->count) memcpy(histograms, c->histograms, c->count * sizeof *c->histograms);
+  ck_free((float *)c->histograms);
+  c->histograms = histograms;
+  c->slots = slots;
+  c->mask = 2 * capacity - 1;
   c->capacity = capacity;
-  for (uint32_t i = 0; i < c->count; i++) c->places[placeOf(c, c->pairs[i])] = i + 1;
+  c->last = NULL;
+  for (size_t i = 0; old && i < before; i++)
+    if (old[i].pair) *slotOf(c, old[i].pair) = old[i];
+  free(old);
   return 0;
 }
 
-// The number of a < b, or of a below b. If there is no memory the collector has failed, and what is counted is lost.
-static inline uint32_t numberOf(collector *c, uint32_t a, uint32_t b) {
-  const uint64_t pair = (uint64_t)a << 32 | b;
-  if (pair == c->last) return c->lastNumber;
-  size_t place = placeOf(c, pair);
-  if (!c->places[place]) {
-    if (c->count == c->capacity) {
-      if (c->capacity < MOST_PAIRS ? grow(c) : putDown(c)) {
-        c->failed = 1;
-        return 0;
-      }
-      place = placeOf(c, pair);
-    }
-    memset(c->histograms[c->count], 0, sizeof *c->histograms);
-    c->filled[c->count] = c->widened[c->count] = 0;
-    c->pairs[c->count] = pair;
-    c->places[place] = (uint32_t)++c->count;
+// Makes a pair known. NULL if there is no memory: the collector has failed, and what is counted is lost.
+static slot *add(collector *c, uint64_t pair) {
+  if (c->count == c->capacity && (c->capacity < MOST_PAIRS ? grow(c) : putDown(c))) {
+    c->failed = 1;
+    return NULL;
   }
-  c->last = pair;
-  c->lastNumber = c->places[place] - 1;
-  return c->lastNumber;
+  slot *s = slotOf(c, pair);
+  *s = (slot){pair, (uint32_t)c->count++, 0};
+  memset(c->histograms[s->number], 0, sizeof *c->histograms);
+  c->widened[s->number] = 0;
+  return s;
 }
 
-// The histogram of a pair, with room for n more pixels, at most CHUNK.
-static inline uint16_t (*histogramOf(collector *c, uint32_t a, uint32_t b, size_t n))[POST_BINS] {
-  const uint32_t number = numberOf(c, a, b);
-  if (c->filled[number] + n > UINT16_MAX && widen(c, number)) c->failed = 1;
-  c->filled[number] += (uint32_t)n;
-  return c->histograms[number];
+// The histogram of a < b, or of a below b, with room for n more pixels, at most CHUNK. NULL when the collector has failed.
+static inline uint16_t *histogramOf(collector *c, uint32_t a, uint32_t b, size_t n) {
+  const uint64_t pair = (uint64_t)a << 32 | b;
+  slot *s = c->last;
+  if (!s || s->pair != pair) {
+    s = slotOf(c, pair);
+    if (!s->pair && !(s = add(c, pair))) return NULL;
+    c->last = s;
+  }
+  if (s->filled + n > UINT16_MAX && widen(c, s)) {
+    c->failed = 1;
+    return NULL;
+  }
+  s->filled += (uint32_t)n;
+  return c->histograms[s->number];
 }
 
 post_collector *post_collector_make(void) {
@@ -163,12 +171,10 @@ post_collector *post_collector_make(void) {
 void post_collector_free(post_collector *c) {
   if (!c) return;
   post_contacts_free(&c->down);
-  free(c->pairs);
-  free(c->histograms);
-  free(c->filled);
+  free(c->slots);
+  ck_free((float *)c->histograms);
   free(c->widened);
   free(c->wide);
-  free(c->places);
   free(c);
 }
 
@@ -189,10 +195,16 @@ int post_collector_finish(post_collector *c, post_contacts *contacts) {
 
 // Where labels change, for up to CHUNK pixels at a time: bit 0 where p and before differ, bit 1 where q and beside do.
 // flags[n] is set, as an end.
-static CLONES void mark(
+// Returns the largest label of p.
+static CLONES uint32_t mark(
     const uint32_t *p, const uint32_t *before, const uint32_t *q, const uint32_t *beside, size_t n, uint8_t *flags) {
-  for (size_t i = 0; i < n; i++) flags[i] = (uint8_t)((p[i] != before[i]) | (q[i] != beside[i]) << 1);
+  uint32_t most = 0;
+  for (size_t i = 0; i < n; i++) {
+    most = p[i] > most ? p[i] : most;
+    flags[i] = (uint8_t)((p[i] != before[i]) | (q[i] != beside[i]) << 1);
+  }
   memset(flags + n, 1, sizeof(uint64_t));
+  return most;
 }
 
 // The first flag that is set, from i on; there is one.
@@ -202,12 +214,6 @@ static inline size_t next(const uint8_t *flags, size_t i) {
     memcpy(&eight, flags + i, sizeof eight);
     if (eight) return i + (size_t)__builtin_ctzll(eight) / 8;
   }
-}
-
-static CLONES uint32_t largest(const uint32_t *labels, size_t n) {
-  uint32_t most = 0;
-  for (size_t i = 0; i < n; i++) most = labels[i] > most ? labels[i] : most;
-  return most;
 }
 
 static inline void summarise(post_summary *summaries, uint32_t label, size_t row, size_t from, size_t to) {
@@ -223,9 +229,10 @@ static inline void summarise(post_summary *summaries, uint32_t label, size_t row
   s->sum_x += (uint64_t)run * (from + to - 1) / 2;
 }
 
-static inline void count(collector *c, uint32_t here, uint32_t other, uint8_t affinity, size_t column) {
+static inline void count(collector *c, uint32_t here, uint32_t other, uint8_t affinity) {
   if (!here || !other) return;
-  histogramOf(c, here < other ? here : other, here < other ? other : here, 1)[column & 1][affinity]++;
+  uint16_t *h = histogramOf(c, here < other ? here : other, here < other ? other : here, 1);
+  if (h) h[affinity]++;
 }
 
 int post_collect_within(
@@ -240,14 +247,13 @@ int post_collect_within(
     for (size_t from = 0; from < width; from += CHUNK) {
       const size_t n = width - from < CHUNK ? width - from : CHUNK;
       const uint32_t *p = here + from, *upper = above ? above + from : p;
-      if (largest(p, n) > fragments) return -2;
       flags[0] = (uint8_t)((from && p[0] != p[-1]) | (p[0] != upper[0]) << 1);
-      mark(p + 1, p, p + 1, upper + 1, n - 1, flags + 1);
+      if (mark(p + 1, p, p + 1, upper + 1, n - 1, flags + 1) > fragments || p[0] > fragments) return -2;
       size_t run = 0;
       for (size_t i = next(flags, 0); i < n; i = next(flags, i + 1)) {
-        if (flags[i] & 2) count(c, p[i], upper[i], affinityY[from + i], i);
+        if (flags[i] & 2) count(c, p[i], upper[i], affinityY[from + i]);
         if (!(flags[i] & 1)) continue;
-        count(c, p[i], here[from + i - 1], affinityX[from + i], i);
+        count(c, p[i], here[from + i - 1], affinityX[from + i]);
         if (i > run) summarise(summaries, p[run], first + row, from + run, from + i);
         run = i;
       }
@@ -259,21 +265,18 @@ int post_collect_within(
 }
 
 // Counts n affinities. Within a neuron many are the largest there is, which are counted eight at a time.
-static inline void countRun(uint16_t (*h)[POST_BINS], const uint8_t *affinity, size_t n, const uint8_t *table) {
+static inline void countRun(uint16_t *h, const uint8_t *affinity, size_t n, const uint8_t *table) {
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
     uint64_t eight;
     memcpy(&eight, affinity + i, sizeof eight);
     if (eight == ~(uint64_t)0) {
-      h[0][table[255]] += 8;
+      h[table[255]] += 8;
       continue;
     }
-    for (size_t k = 0; k < 8; k += 2) {
-      h[0][table[affinity[i + k]]]++;
-      h[1][table[affinity[i + k + 1]]]++;
-    }
+    for (size_t k = 0; k < 8; k++) h[table[affinity[i + k]]]++;
   }
-  for (; i < n; i++) h[i & 1][table[affinity[i]]]++;
+  for (; i < n; i++) h[table[affinity[i]]]++;
 }
 
 int post_collect_between(
@@ -284,11 +287,12 @@ int post_collect_between(
   for (size_t from = 0; from < pixels && !c->failed; from += CHUNK) {
     const uint32_t *a = below + from, *b = labels + from;
     const size_t n = pixels - from < CHUNK ? pixels - from : CHUNK;
-    if (largest(a, n) > fragments) return -2;
-    mark(a + 1, a, b + 1, b, n - 1, flags);
+    if (mark(a + 1, a, b + 1, b, n - 1, flags) > fragments || a[0] > fragments) return -2;
     for (size_t i = 0, end; i < n; i = end) {
       end = next(flags, i) + 1;
-      if (a[i] && b[i]) countRun(histogramOf(c, a[i], b[i], end - i), z + from + i, end - i, table);
+      if (!a[i] || !b[i]) continue;
+      uint16_t *h = histogramOf(c, a[i], b[i], end - i);
+      if (h) countRun(h, z + from + i, end - i, table);
     }
   }
   return c->failed ? -1 : 0;
