@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from precision import precisions
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 
 from fgnet.config import preset  # noqa: E402
-from fgnet.train import multiplies_bfloat16  # noqa: E402
 from fgnet.trunk import Hiera  # noqa: E402
 from fgnet.weights import read_weights  # noqa: E402
 
@@ -66,19 +66,18 @@ def show(what: str, run: Callable[[], object], sections: int) -> None:
 
 
 def pytorch(network: nn.Module, stack: Tensor, sections: int) -> None:
-    def eager(bfloat16: bool, call: nn.Module, data: Tensor) -> Callable[[], object]:
+    def eager(precision: str, call: nn.Module, data: Tensor) -> Callable[[], object]:
         def run() -> object:
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                 return call(data)
 
         return run
 
-    # The network itself keeps its maps channels last (fgnet.model). Without instructions for it, bfloat16 takes many times as long.
-    precisions = [("fp32", False), *([("bf16", True)] if multiplies_bfloat16(torch.device("cpu")) else [])]
-    for name, bfloat16 in precisions:
-        show(f"PyTorch {name}", eager(bfloat16, network, stack), sections)
-    for name, bfloat16 in precisions:
-        show(f"PyTorch {name} compiled", eager(bfloat16, torch.compile(network), stack), sections)
+    # The network itself keeps its maps channels last (fgnet.model).
+    for name in precisions():
+        show(f"PyTorch {name}", eager(name, network, stack), sections)
+    for name in precisions():
+        show(f"PyTorch {name} compiled", eager(name, torch.compile(network), stack), sections)
 
 
 def onnx_file(network: nn.Module, stack: Tensor, folder: Path) -> str:
@@ -100,8 +99,8 @@ def openvino(path: str, stack: Tensor, sections: int) -> None:
     import openvino
 
     core = openvino.Core()
-    narrow = [("bf16", openvino.Type.bf16)] if multiplies_bfloat16(torch.device("cpu")) else []
-    for name, kind in (("fp32", openvino.Type.f32), *narrow):
+    for name in precisions():
+        kind = openvino.Type.bf16 if name == "bf16" else openvino.Type.f32
         hints = {"INFERENCE_PRECISION_HINT": kind, "PERFORMANCE_HINT": "LATENCY"}
         compiled = core.compile_model(path, "CPU", hints)
         request = compiled.create_infer_request()

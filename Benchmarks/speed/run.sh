@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 bin=$(realpath "$1") what=$2 model=models/fgnet-nano.h5
 here=$PWD/.bench
+export PYTHONPATH=$PWD/Benchmarks # what the scripts share
 mkdir -p "$here"
 case $what in
   kernels)

@@ -36,7 +36,7 @@ case $what in
           printf 'external_stages: [{name: nothing, kind: denoise, library: %s}]\nstage_folders: [%s]\n' "$here/nothing.so" "$here" >>"$folder/fgnetd.yaml"
           ;;
       esac
-      rm -rf "$folder/state" "$folder/report.jsonl"
+      rm -f "$folder/report.jsonl"
       fgnetd ingest --quiet --config "$folder/fgnetd.yaml" --report "$folder/report.jsonl" "$(ls -d "$here/in/image" 2>/dev/null || echo "$here/in")" \
         2>"$folder/log" || { tail -3 "$folder/log" >&2; exit 1; }
       cat "$folder/report.jsonl" | tail -1 >>"$here/$how.runs"

@@ -33,6 +33,8 @@ case $what in
     python=$(Benchmarks/way/peers.sh "$here")
     sections $((100 - count)) 100 "$folder"
     configure "$folder" "$model" '[30, 6, 6]'
+    # The cluster is made before; it is started within the time.
+    fgnetd sql --config "$folder/fgnetd.yaml" -- -qc 'select 1' >/dev/null
     start=$EPOCHREALTIME
     segment "$folder"
     end=$EPOCHREALTIME

@@ -21,13 +21,13 @@ import psycopg
 import tifffile
 import torch
 import waterz
+from precision import precisions
 from quiet import quiet
 from scipy import ndimage
 from scores import scores
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 
-from fgnet.train import multiplies_bfloat16  # noqa: E402
 from fgnet.volumes import normalised  # noqa: E402
 from fgnet.weights import read_weights  # noqa: E402
 
@@ -40,17 +40,15 @@ def fastest(path: Path) -> tuple[str, Predict]:
     """The network in the setting that takes a window fastest: eager or compiled, float32 or bfloat16."""
     network = read_weights(path)
 
-    def predict(call: Callable, bfloat16: bool, window: np.ndarray) -> np.ndarray:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+    def predict(call: Callable, precision: str, window: np.ndarray) -> np.ndarray:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             return torch.sigmoid(call(torch.from_numpy(window)[None]).refined[0].float()).numpy()
 
     window = np.random.default_rng(0).normal(size=WINDOW).astype(np.float32)
     tried: list[tuple[float, str, Predict]] = []
-    # Without instructions for it, bfloat16 takes many times as long.
-    precisions = [("fp32", False), *([("bf16", True)] if multiplies_bfloat16(torch.device("cpu")) else [])]
     for kind, call in (("eager", network), ("compiled", torch.compile(network))):
-        for precision, bfloat16 in precisions:
-            run = lambda window, call=call, bfloat16=bfloat16: predict(call, bfloat16, window)  # noqa: E731
+        for precision in precisions():
+            run = lambda window, call=call, precision=precision: predict(call, precision, window)  # noqa: E731
             try:
                 run(window)
                 start = time.perf_counter()

@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +82,7 @@ struct runs {
 
 static struct runs runs_of(const struct ck_table *table, int out_c, int in_c, int planes, int k, int stride) {
   if (ck_is_transformed(out_c, in_c, k, stride))
-    return (struct runs){((size_t)in_c + table->pair - 1) / table->pair, (size_t)16 * planes, 1};
+    return (struct runs){((size_t)in_c + table->pair - 1) / table->pair, (size_t)CK_PARTS * planes, 1};
   return (struct runs){((size_t)k * in_c + table->pair - 1) / table->pair, (size_t)planes * k, 0};
 }
 
@@ -145,11 +146,6 @@ void ck_conv_pack(
 
 // ---- work cut over the threads -------------------------------------------------------------------------------------
 
-static long chunk_of(long count, long least) {
-  const long even = count / (4L * ck_threads());
-  return even < least ? least : even;
-}
-
 // Convolutions are cut into pairs of rows, the last of which may have one row.
 static long rows_to(long pairs, long height) { return 2 * pairs < height ? 2 * pairs : height; }
 
@@ -159,7 +155,7 @@ static void conv_task(const void *c, long first, long last) {
 }
 void ck_conv(const struct ck_conv *conv) {
   const long pairs = (conv->out_h + 1L) / 2;
-  ck_parallel(pairs, chunk_of(pairs, 1), conv_task, conv);
+  ck_parallel(pairs, 1, conv_task, conv);
 }
 
 static void block_task(const void *b, long first, long last) {
@@ -169,17 +165,17 @@ static void block_task(const void *b, long first, long last) {
 void ck_conv_block(const struct ck_block *block) {
   const long pairs = (block->second.out_h + 1L) / 2;
   // Each piece computes the rows around it once more.
-  ck_parallel(pairs, chunk_of(pairs, 8), block_task, block);
+  ck_parallel(pairs, 8, block_task, block);
 }
 
 static void linear_task(const void *l, long first, long last) { ck_table_in_use()->linear_rows(l, first, last); }
-void ck_linear(const struct ck_linear *linear, int n) { ck_parallel(n, chunk_of(n, 96), linear_task, linear); }
+void ck_linear(const struct ck_linear *linear, int n) { ck_parallel(n, 96, linear_task, linear); }
 
 static void mlp_task(const void *m, long first, long last) { ck_table_in_use()->mlp_rows(m, first, last); }
-void ck_mlp(const struct ck_mlp *mlp, int n) { ck_parallel(n, chunk_of(n, 96), mlp_task, mlp); }
+void ck_mlp(const struct ck_mlp *mlp, int n) { ck_parallel(n, 96, mlp_task, mlp); }
 
 static void fga_task(const void *c, long first, long last) { ck_table_in_use()->fga_rows(c, first, last); }
-void ck_fga(const struct ck_fga *fga) { ck_parallel(fga->h, chunk_of(fga->h, 1), fga_task, fga); }
+void ck_fga(const struct ck_fga *fga) { ck_parallel(fga->h, 1, fga_task, fga); }
 
 static void attention_task(const void *c, long first, long last) { ck_table_in_use()->attention_items(c, first, last); }
 struct heads {
@@ -188,7 +184,7 @@ struct heads {
 };
 static void pack_task(const void *p, long first, long last) {
   const struct heads *h = p;
-  ck_table_in_use()->pack_heads(h->attention, h->packed, first, last);
+  ck_table_in_use()->pack_spans(h->attention, h->packed, first, last);
 }
 static void global_task(const void *p, long first, long last) {
   const struct heads *h = p;
@@ -197,12 +193,12 @@ static void global_task(const void *p, long first, long last) {
 int ck_attend(const struct ck_attention *a) {
   if (a->window > 0) {
     const long items = (long)((a->h + a->window - 1) / a->window) * ((a->w + a->window - 1) / a->window) * a->heads;
-    ck_parallel(items, chunk_of(items, 1), attention_task, a);
+    ck_parallel(items, 1, attention_task, a);
     return 0;
   }
   const struct heads heads = {a, ck_allocate(a->heads * ck_table_in_use()->attention_size(a))};
   if (!heads.packed) return -1;
-  ck_parallel(a->heads, 1, pack_task, &heads);
+  ck_parallel((long)a->heads * ck_spans((long)a->h * a->w), 1, pack_task, &heads);
   const long pieces = ((long)a->h * a->w + CK_QUERIES - 1) / CK_QUERIES;
   ck_parallel(a->heads * pieces, 1, global_task, &heads);
   ck_free(heads.packed);
@@ -218,7 +214,7 @@ void ck_window_block(const struct ck_window_block *block) {
   while (b.together > 1 && (long)rows * ((columns + b.together - 1) / b.together) < 8L * ck_threads()) b.together--;
   if (b.together < 1) b.together = 1;
   const long pieces = (long)rows * ((columns + b.together - 1) / b.together);
-  ck_parallel(pieces, chunk_of(pieces, 1), window_task, &b);
+  ck_parallel(pieces, 1, window_task, &b);
 }
 
 // The small kernels share one argument block.
@@ -235,7 +231,7 @@ static void upsample_task(const void *p, long first, long last) {
 }
 void ck_upsample_add(const float *in, const float *skip, float *out, int h, int w, int c, int relu) {
   const struct arguments s = {.a = in, .b = skip, .out = out, .h = h, .w = w, .channels = c, .flag = relu};
-  ck_parallel(2L * h, chunk_of(2L * h, 2), upsample_task, &s);
+  ck_parallel(2L * h, 2, upsample_task, &s);
 }
 
 static void max_pool_task(const void *p, long first, long last) {
@@ -244,7 +240,7 @@ static void max_pool_task(const void *p, long first, long last) {
 }
 void ck_max_pool(const float *in, float *out, int h, int w, int c) {
   const struct arguments s = {.a = in, .out = out, .w = w, .channels = c};
-  ck_parallel(h / 2, chunk_of(h / 2, 2), max_pool_task, &s);
+  ck_parallel(h / 2, 2, max_pool_task, &s);
 }
 
 static void average_pool_task(const void *p, long first, long last) {
@@ -253,7 +249,7 @@ static void average_pool_task(const void *p, long first, long last) {
 }
 void ck_average_pool(const float *in, float *out, int h, int w, int c) {
   const struct arguments s = {.a = in, .out = out, .w = w, .channels = c};
-  ck_parallel(h / 2, chunk_of(h / 2, 2), average_pool_task, &s);
+  ck_parallel(h / 2, 2, average_pool_task, &s);
 }
 
 static void unsure_task(const void *p, long first, long last) {
@@ -262,7 +258,7 @@ static void unsure_task(const void *p, long first, long last) {
 }
 void ck_unsure(const float *logits, float *out, int n, int c) {
   const struct arguments s = {.a = logits, .out = out, .channels = c};
-  ck_parallel(n, chunk_of(n, 1024), unsure_task, &s);
+  ck_parallel(n, 1024, unsure_task, &s);
 }
 
 static void sigmoid_plane_task(const void *p, long first, long last) {
@@ -271,17 +267,28 @@ static void sigmoid_plane_task(const void *p, long first, long last) {
 }
 void ck_sigmoid_plane(const float *logits, int w, int c, int channel, float *out, int oh, int ow) {
   const struct arguments s = {.a = logits, .out = out, .w = w, .channels = c, .flag = channel, .width = ow};
-  ck_parallel(oh, chunk_of(oh, 16), sigmoid_plane_task, &s);
+  ck_parallel(oh, 16, sigmoid_plane_task, &s);
 }
 
-int ck_all_finite(const float *x, size_t n) {
+struct finding {
+  const float *x;
+  atomic_int *faults;
+};
+static void find_task(const void *p, long first, long last) {
+  const struct finding *f = p;
   uint32_t faults = 0;
-  for (size_t i = 0; i < n; i++) {
+  for (long i = first; i < last; i++) {
     uint32_t bits;
-    memcpy(&bits, x + i, sizeof bits);
+    memcpy(&bits, f->x + i, sizeof bits);
     faults |= (bits & 0x7F800000) == 0x7F800000;
   }
-  return faults == 0;
+  if (faults) atomic_store(f->faults, 1);
+}
+int ck_all_finite(const float *x, size_t n) {
+  atomic_int faults = 0;
+  const struct finding finding = {x, &faults};
+  ck_parallel((long)n, 1 << 16, find_task, &finding);
+  return atomic_load(&faults) == 0;
 }
 
 static void sigmoid_task(const void *p, long first, long last) {
@@ -290,5 +297,5 @@ static void sigmoid_task(const void *p, long first, long last) {
 }
 void ck_sigmoid(float *x, int n) {
   const struct arguments s = {.out = x};
-  ck_parallel(n, chunk_of(n, 4096), sigmoid_task, &s);
+  ck_parallel(n, 4096, sigmoid_task, &s);
 }

@@ -9,8 +9,8 @@ struct rows {
   long count;     // rows of a plane that are kept
   long size;      // floats of a row
   long ready;     // rows below this one are there
-  float *buffer;  // a row that is computed
-  float *blend;   // what that needs, as much as a row
+  float *buffer;  // a row that is computed, before it is padded
+  float *blend;   // what computing needs, as much as a row
 };
 
 INLINE int is_transformed(const struct ck_conv *c) { return ck_is_transformed(c->out_c, c->in_c, c->k, c->stride); }
@@ -26,10 +26,8 @@ static struct rows make_rows(const struct ck_conv *c, long first_output, long co
     rows.size = width;
   }
   rows.memory = rows.size ? ck_scratch((size_t)c->planes * count * rows.size) : NULL;
-  if (c->form != CK_PLAIN) {
-    rows.buffer = ck_scratch(2 * width);
-    rows.blend = rows.buffer + width;
-  }
+  if (c->form != CK_PLAIN) rows.blend = ck_scratch(width);
+  if (c->form != CK_PLAIN && !is_transformed(c)) rows.buffer = ck_scratch(width);
   rows.ready = first_output * c->stride - c->k / 2;
   if (rows.ready < 0) rows.ready = 0;
   return rows;
@@ -38,6 +36,7 @@ static struct rows make_rows(const struct ck_conv *c, long first_output, long co
 static void free_rows(struct rows *rows) {
   ck_free(rows->memory);
   ck_free(rows->buffer);
+  ck_free(rows->blend);
 }
 
 // Row `y` of a plane, as the convolution's input: in `row`, if it is computed. blend: as much as a row.
@@ -132,7 +131,7 @@ static void conv_row(
 // No input outside an output's 3 x 3 is ever added to it, not even times 0, and patches begin at even rows and columns. So a part of a map that begins
 // at even ones gives the bits of the whole.
 
-enum { PARTS = 16, PATCHES = 24 };  // of a patch; in a row, that are done at a time
+enum { PARTS = CK_PARTS, PATCHES = 24 };  // of a patch; in a row, that are done at a time
 
 // Numbers between a part of some patches and the next. A cache holds few lines that lie a multiple of 4096 bytes apart.
 INLINE long part_size(long channels) { return PATCHES * channels + 16 * PAIR; }
@@ -197,7 +196,7 @@ static void transform_lines(
 // One vector of an output.
 INLINE void put(const struct target *to, long at, vec v) {
   if (to->residual) v += load(to->residual + at);
-  if (to->relu) v = __builtin_elementwise_max(v, splat(0));
+  if (to->relu) v = larger(v, splat(0));
   if (to->streams)
     __builtin_nontemporal_store(v, (vec *)(to->out + at));
   else
@@ -406,51 +405,34 @@ static void conv_rows(const struct ck_conv *c, long first, long last) {
   free_rows(&rows);
 }
 
-// The last rows of a block's first convolution, as floats: for the second one and as its residual.
-struct between {
-  float *memory;  // (count, width)
-  long count, width;
-};
-INLINE float *between_row(const struct between *b, long y) { return b->memory + y % b->count * b->width; }
-
-// Output row `y`, which is even, and the one after it of a block's second convolution. padded: the same rows for one that is not transformed.
-static void second_pair(
-    const struct ck_conv *c, const struct between *between, const struct rows *padded, const struct patches *patches, long y,
-    const struct row_pair *to) {
-  static const int one[3] = {1, 0, 0};
-  if (!is_transformed(c)) {
-    for (long i = 0; i < to->rows; i++)
-      conv_row(c, padded, one, y + i, to->residual + i * between->width, to->out + i * between->width, to->streams);
-    return;
-  }
-  struct lines lines = {};
-  for (long i = 0; i < 4; i++)
-    if (y - 1 + i >= 0 && y - 1 + i < c->in_h) lines.of[0][i] = between_row(between, y - 1 + i);
-  transformed_pair(c, &lines, patches, to);
-}
-
 // The rows of the first convolution are those of the second as soon as they are there: the map between is never
 // whole in memory.
 static void block_rows(const struct ck_block *b, long first, long last) {
   const struct ck_conv *c0 = &b->first, *c1 = &b->second;
+  struct ck_conv second = b->second;
   const long width = (long)c1->out_w * c1->out_c, h = c1->out_h, reach = c1->k / 2;
   // Pairs of rows of the first are made as soon as the second sees one of them. So many are kept that a pair is whole and in one piece.
   const long ahead = (reach + 1) / 2 * 2, kept = ahead + 2 + ahead;
   long ready = first > reach ? (first - reach) / 2 * 2 : 0;
-  struct between between = {ck_scratch((kept + 2) * width), kept, width};
-  struct rows outer = make_rows(c0, ready, c0->k + 1), inner = make_rows(c1, first, kept);
+  // The first convolution's rows as floats: the second one's residual, and its input, padded where that is not transformed.
+  const struct rows between = {.memory = ck_scratch((kept + 2) * width), .count = kept, .size = width};
+  second.in[0] = between.memory;
+  struct rows outer = make_rows(c0, ready, c0->k + 1), inner = make_rows(&second, first, kept);
+  const int padded = inner.size > 0;
+  if (!padded) inner = between;
+  inner.ready = h;  // by the loop below, not by conv_pair
   struct patches outer_patches = make_patches(c0), inner_patches = make_patches(c1);
   const int streaming = c1->out && !b->head && streams(c1->out, h, c1->out_w, c1->out_c);
   for (long y = first; y < last; y += 2) {
     for (; ready <= y + 1 + reach && ready < h; ready += 2) {
-      const struct row_pair to = {between_row(&between, ready), NULL, h - ready < 2 ? 1 : 2, 0};
+      const struct row_pair to = {row_place(&between, 0, ready), NULL, h - ready < 2 ? 1 : 2, 0};
       conv_pair(c0, &outer, &outer_patches, ready, &to);
-      for (long i = 0; i < to.rows && inner.size; i++)
+      for (long i = 0; i < to.rows && padded; i++)
         pad_row(c1, to.out + i * width, (element *)row_place(&inner, 0, ready + i));
     }
     float *out = c1->out ? c1->out + y * width : between.memory + kept * width;
-    const struct row_pair to = {out, between_row(&between, y), last - y < 2 ? 1 : 2, streaming};
-    second_pair(c1, &between, &inner, &inner_patches, y, &to);
+    const struct row_pair to = {out, row_place(&between, 0, y), last - y < 2 ? 1 : 2, streaming};
+    conv_pair(&second, &inner, &inner_patches, y, &to);
     if (b->head) {
       const struct ck_linear head = {
           .in = out, .packed = b->head_packed, .out = b->head + y * c1->out_w * b->head_c, .in_c = c1->out_c,
@@ -459,9 +441,9 @@ static void block_rows(const struct ck_block *b, long first, long last) {
     }
   }
   drain(streaming);
-  ck_free(between.memory);
   free_patches(&outer_patches);
   free_patches(&inner_patches);
   free_rows(&outer);
-  free_rows(&inner);
+  if (padded) free_rows(&inner);
+  ck_free(between.memory);
 }

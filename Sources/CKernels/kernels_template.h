@@ -7,16 +7,18 @@ typedef float vec_at __attribute__((ext_vector_type(VECTOR), aligned(4)));
 INLINE vec load(const float *p) { return *(const vec_at *)p; }
 INLINE void store(float *p, vec v) { *(vec_at *)p = v; }
 INLINE vec splat(float x) { return (vec)(x); }
+// One instruction, where fmaxf's rule for NaN takes three. A NaN in `a` gives b.
+INLINE vec larger(vec a, vec b) { return a > b ? a : b; }
 INLINE float sum(vec v) {
-  float total = 0;
-  for (int i = 0; i < VECTOR; i++) total += v[i];
-  return total;
+#pragma clang loop unroll(full)
+  for (int n = VECTOR / 2; n > 0; n /= 2)
+#pragma clang loop unroll(full)
+    for (int i = 0; i < n; i++) v[i] += v[i + n];
+  return v[0];
 }
 
-// exp to about 1 unit in the last place; below -87 it is 0 to 1e-38.
-INLINE float exponential(float x) {
-  x = x < -87.0f ? -87.0f : x;
-  x = x > 88.0f ? 88.0f : x;
+// exp to about 1 unit in the last place, of -87 to 88.
+INLINE float exponential_within(float x) {
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
   float shifted = x * 1.44269504f + magic;
   float n = shifted - magic;
@@ -29,12 +31,18 @@ INLINE float exponential(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  int32_t bits;
+  uint32_t bits;
   memcpy(&bits, &shifted, 4);
-  bits = (bits + (127 - 0x4B400000)) << 23;
+  bits = (bits + 127 - 0x4B400000) << 23;
   float power;
   memcpy(&power, &bits, 4);
   return p * power;
+}
+
+// exp; below -87 it is 0 to 1e-38.
+INLINE float exponential(float x) {
+  x = x < -87.0f ? -87.0f : x;
+  return exponential_within(x > 88.0f ? 88.0f : x);
 }
 
 INLINE float logistic(float x) { return 1.0f / (1.0f + exponential(-x)); }
@@ -99,8 +107,14 @@ static void take(const float *in, element *out, long count) { memcpy(out, in, co
 INLINE void take_vector(element *out, vec in) { store(out, in); }
 #endif
 
-// Scratch for `count` elements, and 0 after the end, which a last word may reach into.
+// Scratch for `count` elements, and one after the end, which a last word may reach into.
 static element *element_scratch(size_t count) { return (element *)ck_scratch((count + PAIR) / PAIR + 1); }
+// The same for rows of `length` elements, `stride` apart: where the last of a row has half a word, the other half is 0.
+static element *rows_scratch(long rows, long stride, long length) {
+  element *memory = element_scratch(rows * stride);
+  if (length % PAIR) memset(memory, 0, rows * stride * sizeof *memory);
+  return memory;
+}
 INLINE long words_of(long length) { return (length + PAIR - 1) / PAIR; }
 
 // A run of inputs of one pixel times a matrix (words of inputs, block of output channels).
@@ -165,7 +179,7 @@ INLINE void finish(const struct target *to, long pixel, const int pixels, const 
       for (int q = 0; q < vectors; q++) {
         vec v = acc[p * vectors + q];
         if (residual) v += load(residual + p * to->step + q * VECTOR);
-        if (to->relu) v = __builtin_elementwise_max(v, splat(0));
+        if (to->relu) v = larger(v, splat(0));
         if (to->streams)
           __builtin_nontemporal_store(v, (vec *)(out + p * to->step + q * VECTOR));
         else
@@ -263,7 +277,13 @@ static void multiply(
 // Distance between pixels of `length` words: one that `block` knows as a constant, where there is one.
 INLINE long stride_of(long length) { return (length * PAIR + 15) / 16 * 16; }
 
-enum { CHUNK = 96 };  // pixels that are taken at a time: whole blocks of 16, 12 and 8
+enum { CHUNK = 96 };  // pixels that are taken at a time, at most: whole blocks of 16, 12 and 8
+
+// Of `count` pixels, how many to take at a time: about as many each time, so that the last are not few, and whole blocks of 12 and 8.
+INLINE long even_chunk(long count, long most) {
+  const long chunks = (count + most - 1) / most, even = (count + chunks - 1) / chunks;
+  return (even + 23) / 24 * 24;
+}
 
 // ---- linear layers -------------------------------------------------------------------------------------------------
 
@@ -290,18 +310,19 @@ INLINE void norm_row(const float *x, const float *weight, const float *bias, flo
 static void take_rows(
     const float *in, long n, int c, const float *weight, const float *bias, float *row, element *taken, long stride) {
   for (long p = 0; p < n; p++) {
-    if (weight) norm_row(in + p * c, weight, bias, row, c, CK_EPSILON);
-    take(weight ? row : in + p * c, taken + p * stride, c);
+    element *to = taken + p * stride;
+    float *normed = PAIR == 1 ? (float *)to : row;
+    if (weight) norm_row(in + p * c, weight, bias, normed, c, CK_EPSILON);
+    if (PAIR > 1 || !weight) take(weight ? normed : in + p * c, to, c);
   }
 }
 
 static void linear_rows(const struct ck_linear *l, long first, long last) {
-  const long length = words_of(l->in_c), stride = stride_of(length);
-  element *taken = element_scratch(CHUNK * stride);
-  memset(taken, 0, CHUNK * stride * sizeof *taken);
+  const long length = words_of(l->in_c), stride = stride_of(length), some = even_chunk(last - first, CHUNK);
+  element *taken = rows_scratch(some, stride, l->in_c);
   float *row = ck_scratch(l->in_c);
-  for (long at = first; at < last; at += CHUNK) {
-    const long n = last - at < CHUNK ? last - at : CHUNK;
+  for (long at = first; at < last; at += some) {
+    const long n = last - at < some ? last - at : some;
     take_rows(l->in + at * l->in_c, n, l->in_c, l->norm_weight, l->norm_bias, row, taken, stride);
     multiply(
         taken, stride, length, l->packed, l->out_c, l->residual ? l->residual + at * l->out_c : NULL,
@@ -315,25 +336,28 @@ INLINE float gelu(float x) { return 0.5f * x * (1.0f + error_function(x * 0.7071
 
 static void mlp_rows(const struct ck_mlp *m, long first, long last) {
   const long length = words_of(m->c), stride = stride_of(length);
-  const long inner = words_of(m->hidden), inner_stride = stride_of(inner);
+  const long inner = words_of(m->hidden), inner_stride = PAIR == 1 ? m->hidden : stride_of(inner);
   // So many that the hidden layer stays in the cache of a core.
-  long some = CHUNK;
-  while (some > 24 && some * m->hidden > 160000) some /= 2;
-  element *taken = element_scratch(some * stride), *hidden = element_scratch(some * inner_stride);
-  memset(taken, 0, some * stride * sizeof *taken);
-  memset(hidden, 0, some * inner_stride * sizeof *hidden);
+  long most = CHUNK;
+  while (most > 24 && most * m->hidden > 160000) most /= 2;
+  const long some = even_chunk(last - first, most);
   float *row = ck_scratch(m->c), *wide = ck_scratch(some * m->hidden);
+  element *taken = rows_scratch(some, stride, m->c);
+  element *hidden = PAIR == 1 ? (element *)wide : rows_scratch(some, inner_stride, m->hidden);
   for (long at = first; at < last; at += some) {
     const long n = last - at < some ? last - at : some;
     const float *in = m->in + at * m->c;
     take_rows(in, n, m->c, m->norm_weight, m->norm_bias, row, taken, stride);
     multiply(taken, stride, length, m->packed_hidden, m->hidden, NULL, wide, n);
-    for (long i = 0; i < n * m->hidden; i++) wide[i] = gelu(wide[i]);
-    take_rows(wide, n, m->hidden, NULL, NULL, NULL, hidden, inner_stride);
+    for (long p = 0; p < n; p++) {
+      float *of = wide + p * m->hidden;
+      for (long i = 0; i < m->hidden; i++) of[i] = gelu(of[i]);
+      if (PAIR > 1) take(of, hidden + p * inner_stride, m->hidden);
+    }
     multiply(hidden, inner_stride, inner, m->packed_back, m->c, in, m->out + at * m->c, n);
   }
   ck_free((float *)taken);
-  ck_free((float *)hidden);
+  if (PAIR > 1) ck_free((float *)hidden);
   ck_free(row);
   ck_free(wide);
 }
@@ -358,7 +382,7 @@ static void double_row(
     for (; i + VECTOR <= c; i += VECTOR) {
       vec v = splat(0.75f) * load(l + i) + splat(0.25f) * load(r + i);
       if (s) v += load(s + i);
-      store(o + i, relu ? __builtin_elementwise_max(v, splat(0)) : v);
+      store(o + i, relu ? larger(v, splat(0)) : v);
     }
     for (; i < c; i++) {
       const float v = 0.75f * l[i] + 0.25f * r[i] + (s ? s[i] : 0);
@@ -404,8 +428,7 @@ static void average_pool_rows(const float *in, float *out, int w, int c, long fi
 static void fga_rows(const struct ck_fga *a, long first, long last) {
   const int in_c = a->f + a->g + 1, out_c = a->q + 2 * a->f;
   const long length = words_of(in_c), stride = stride_of(length);
-  element *both = element_scratch(CHUNK * stride);
-  memset(both, 0, CHUNK * stride * sizeof *both);
+  element *both = rows_scratch(CHUNK, stride, in_c);
   float *mixed = ck_scratch((size_t)CHUNK * (out_c + 1)), *gates = mixed + (size_t)CHUNK * out_c;
   for (long at = first * a->w; at < last * a->w; at += CHUNK) {
     const long n = last * a->w - at < CHUNK ? last * a->w - at : CHUNK;
@@ -421,7 +444,7 @@ static void fga_rows(const struct ck_fga *a, long first, long last) {
       vec partial = splat(0);
       int i = 0;
       for (; i + VECTOR <= a->q; i += VECTOR)
-        partial += __builtin_elementwise_max(load(query + i), splat(0)) * load(a->gate + i);
+        partial += larger(load(query + i), splat(0)) * load(a->gate + i);
       float gate = a->gate_bias + sum(partial);
       for (; i < a->q; i++) gate += (query[i] > 0 ? query[i] : 0) * a->gate[i];
       gates[p] = gate;
@@ -438,48 +461,57 @@ static void fga_rows(const struct ck_fga *a, long first, long last) {
   ck_free(mixed);
 }
 
-static void softmax_row(float *x, int n, float scale) {
-  float top = x[0];
+// x (n) <- exp((x - top) * scale); returns their sum.
+INLINE float exponentials(float *x, int n, float top, float scale) {
+  // Below 1e-30 it is nothing. Times a value it could be a denormal number, which takes Intel's processors a hundred times as long.
+  for (int i = 0; i < n; i++) {
+    const float at = (x[i] - top) * scale, e = exponential_within(at);
+    x[i] = at < -69.0f ? 0 : e;
+  }
+  vec partial = splat(0);
+  int i = 0;
+  for (; i + VECTOR <= n; i += VECTOR) partial += load(x + i);
+  float total = sum(partial);
+  for (; i < n; i++) total += x[i];
+  return total;
+}
+
+INLINE float largest(const float *x, int n, float top) {
   int i = 0;
   if (n >= VECTOR) {
     vec tops = load(x);
-    for (i = VECTOR; i + VECTOR <= n; i += VECTOR) tops = __builtin_elementwise_max(tops, load(x + i));
+    for (i = VECTOR; i + VECTOR <= n; i += VECTOR) tops = larger(tops, load(x + i));
     for (int lane = 0; lane < VECTOR; lane++) top = tops[lane] > top ? tops[lane] : top;
   }
   for (; i < n; i++) top = x[i] > top ? x[i] : top;
-  // Less than that is nothing. Divided by the sum it could be a denormal number, of which a product takes Intel's processors a hundred times as long.
-  for (i = 0; i < n; i++) {
-    const float e = exponential((x[i] - top) * scale);
-    x[i] = e < 1e-30f ? 0 : e;
-  }
-  vec partial = splat(0);
-  for (i = 0; i + VECTOR <= n; i += VECTOR) partial += load(x + i);
-  float total = sum(partial);
-  for (; i < n; i++) total += x[i];
-  const float factor = 1.0f / total;
-  for (i = 0; i < n; i++) x[i] *= factor;
+  return top;
 }
 
-// packed <- no bias, then the matrix (words, outputs) whose column o is row o of from (outputs, words).
-static void pack_rows(const element *from, long stride, long length, int outputs, float *packed) {
+// packed <- no bias, then the matrix (length words, outputs) whose column o is row o of `rows`.
+static void pack_rows(const element *const *rows, long length, int outputs, float *packed) {
   const int total = (outputs + VECTOR - 1) / VECTOR;
-  memset(packed, 0, (length + 1) * total * VECTOR * sizeof(float));
+  memset(packed, 0, total * VECTOR * sizeof(float));
   float *to = packed + total * VECTOR;
   for (int first = 0; first < total;) {
     const int vectors = ck_block(total - first, MAX_BLOCK), width = vectors * VECTOR;
-    for (int o = 0; o < width && first * VECTOR + o < outputs; o++) {
-      const element *row = from + (first * VECTOR + o) * stride;
-      for (long w = 0; w < length; w++) memcpy(to + w * width + o, row + w * PAIR, sizeof *to);
+    for (int o = 0; o < width; o++) {
+      const element *row = first * VECTOR + o < outputs ? rows[first * VECTOR + o] : NULL;
+      for (long w = 0; w < length; w++) {
+        if (row)
+          memcpy(to + w * width + o, row + w * PAIR, sizeof *to);
+        else
+          to[w * width + o] = 0;
+      }
     }
     to += length * width;
     first += vectors;
   }
 }
 
-// packed <- no bias, then the matrix from (rows, outputs), PAIR rows to a word; rows beyond the last are there and 0.
-static void pack_columns(const element *from, long stride, int rows, int outputs, float *packed) {
+// packed <- no bias, then the matrix (count, outputs) of `rows`, PAIR of them to a word; a last one's other half is 0.
+static void pack_columns(const element *const *rows, int count, int outputs, float *packed) {
   const int total = (outputs + VECTOR - 1) / VECTOR;
-  const long length = words_of(rows);
+  const long length = words_of(count);
   memset(packed, 0, (length + 1) * total * VECTOR * sizeof(float));
   float *to = packed + total * VECTOR;
   for (int first = 0; first < total;) {
@@ -487,8 +519,8 @@ static void pack_columns(const element *from, long stride, int rows, int outputs
     const int n = rest < vectors * VECTOR ? rest : vectors * VECTOR;
     for (long w = 0; w < length; w++, to += vectors * VECTOR) {
       element *restrict word = (element *)to;
-      for (int half = 0; half < PAIR; half++) {
-        const element *row = from + (w * PAIR + half) * stride + first * VECTOR;
+      for (long half = 0; half < PAIR && w * PAIR + half < count; half++) {
+        const element *row = rows[w * PAIR + half] + first * VECTOR;
         for (int o = 0; o < n; o++) word[o * PAIR + half] = row[o];
       }
     }
@@ -502,33 +534,84 @@ INLINE const float *token(const struct ck_attention *a, int part, int head, int 
   return y < a->h && x < a->w ? a->qkv + ((long)y * a->w + x) * 3 * dim + at : a->bias + at;
 }
 
-// What attention to `tokens` tokens works on.
+// What attention to `tokens` tokens works on: keys and values in spans of CK_SPAN tokens, which a core's cache holds.
 struct attention {
-  int tokens, d;
-  long channels, stride;       // words of a token; elements from token to token
-  long places, score_stride;   // the same of a query's scores
-  size_t keys, values;         // floats of the packed matrices
+  int tokens, d, spans;
+  long channels, stride;   // words of a token; elements from token to token
+  long score_stride;       // elements of a query's scores in a span
+  size_t keys, values;     // floats of a span's packed matrices
 };
 
 static struct attention attention_of(const struct ck_attention *a, int tokens) {
-  struct attention s = {.tokens = tokens, .d = a->d, .channels = words_of(a->d), .places = words_of(tokens)};
-  s.stride = stride_of(s.channels), s.score_stride = stride_of(s.places);
-  s.keys = (size_t)(s.channels + 1) * ((tokens + VECTOR - 1) / VECTOR * VECTOR);
-  s.values = (size_t)(s.places + 1) * ((a->d + VECTOR - 1) / VECTOR * VECTOR);
+  const int most = tokens < CK_SPAN ? tokens : CK_SPAN;
+  struct attention s = {.tokens = tokens, .d = a->d, .spans = ck_spans(tokens), .channels = words_of(a->d)};
+  s.stride = stride_of(s.channels), s.score_stride = stride_of(words_of(most));
+  s.keys = (size_t)(s.channels + 1) * ((most + VECTOR - 1) / VECTOR * VECTOR);
+  s.values = (size_t)(words_of(most) + 1) * ((a->d + VECTOR - 1) / VECTOR * VECTOR);
   return s;
 }
 
-// mixed (count, d) <- softmax(queries * keys) * values. scores: (count, tokens); likely: its elements, 0 at the ends.
-static void attend(
-    const struct attention *s, const element *queries, int count, const float *keys, const float *values, float *scores,
-    element *likely, float *mixed) {
-  multiply(queries, s->stride, s->channels, keys, s->tokens, NULL, scores, count);
-  for (int t = 0; t < count; t++) {
-    float *row = scores + (long)t * s->tokens;
-    softmax_row(row, s->tokens, 1.0f / sqrtf((float)s->d));
-    take(row, likely + t * s->score_stride, s->tokens);
+static int span_length(const struct attention *s, int span) {
+  const int left = s->tokens - span * CK_SPAN;
+  return left < CK_SPAN ? left : CK_SPAN;
+}
+
+// Keys (part 1) or values (2) of a span: packed, one for each token of it. taken: (n, stride), with zeros behind each.
+static void pack_span(
+    const struct attention *s, int part, const float **tokens, int n, element *taken, const element **rows, float *packed) {
+  for (int t = 0; t < n; t++) {
+    rows[t] = PAIR == 1 ? (const element *)tokens[t] : taken + t * s->stride;
+    if (PAIR > 1) take(tokens[t], taken + t * s->stride, s->d);
   }
-  multiply(likely, s->score_stride, s->places, values, s->d, NULL, mixed, count);
+  if (part == 1) pack_rows(rows, s->channels, n, packed);
+  if (part == 2) pack_columns(rows, n, s->d, packed + s->keys);
+}
+
+// What `attend` works with, for up to `count` queries.
+struct attending {
+  float *scores;    // (count, of a span)
+  element *likely;  // the same, as products take them
+  float *mixed;     // (count, d)
+  float *tops, *totals;  // of each query
+};
+
+static struct attending make_attending(const struct attention *s, int count) {
+  const long most = s->tokens < CK_SPAN ? s->tokens : CK_SPAN;
+  struct attending w = {.scores = ck_scratch((size_t)count * (most + s->d + 2))};
+  w.mixed = w.scores + count * most, w.tops = w.mixed + (size_t)count * s->d, w.totals = w.tops + count;
+  w.likely = PAIR == 1 ? (element *)w.scores : rows_scratch(count, s->score_stride, s->tokens);
+  return w;
+}
+
+static void free_attending(struct attending *w) {
+  if (PAIR > 1) ck_free((float *)w->likely);
+  ck_free(w->scores);
+}
+
+// w->mixed (count, d) <- softmax(queries * keys) * values. Span by span: what was summed up is scaled down where a later span has a larger score
+// (M. Milakov and N. Gimelshein, "Online normalizer calculation for softmax", 2018).
+static void attend(const struct attention *s, const element *queries, int count, const float *packed, const struct attending *w) {
+  const float scale = 1.0f / sqrtf((float)s->d);
+  for (int span = 0; span < s->spans; span++, packed += s->keys + s->values) {
+    const int n = span_length(s, span);
+    const long stride = PAIR == 1 ? n : s->score_stride;
+    multiply(queries, s->stride, s->channels, packed, n, NULL, w->scores, count);
+    for (int t = 0; t < count; t++) {
+      float *row = w->scores + (long)t * n, *mixed = w->mixed + (long)t * s->d;
+      const float before = span ? w->tops[t] : row[0], top = largest(row, n, before);
+      const float total = exponentials(row, n, top, scale), factor = exponential((before - top) * scale);
+      if (PAIR > 1) take(row, w->likely + t * stride, n);
+      w->tops[t] = top;
+      w->totals[t] = span ? w->totals[t] * factor + total : total;
+      if (span && top > before)
+        for (int i = 0; i < s->d; i++) mixed[i] *= factor;
+    }
+    multiply(w->likely, stride, words_of(n), packed + s->keys, s->d, span ? w->mixed : NULL, w->mixed, count);
+  }
+  for (int t = 0; t < count; t++) {
+    const float factor = 1.0f / w->totals[t];
+    for (int i = 0; i < s->d; i++) w->mixed[(long)t * s->d + i] *= factor;
+  }
 }
 
 // One (window, head) after the other.
@@ -536,21 +619,21 @@ static void attention_items(const struct ck_attention *a, long first, long last)
   const int size = a->window, tokens = size * size, d = a->d, dim = a->heads * d;
   const int columns = (a->w + size - 1) / size;
   const struct attention s = attention_of(a, tokens);
-  // Whole words: the last one's second half is 0.
-  element *taken = element_scratch((tokens + PAIR) * s.stride), *likely = element_scratch(tokens * s.score_stride);
-  memset(taken, 0, (tokens + PAIR) * s.stride * sizeof *taken);
-  memset(likely, 0, tokens * s.score_stride * sizeof *likely);
-  float *scores = ck_scratch((size_t)tokens * (tokens + d) + d), *mixed = scores + (size_t)tokens * tokens;
-  float *query = mixed + (size_t)tokens * d, *keys = ck_scratch(s.keys), *values = ck_scratch(s.values);
+  element *taken = rows_scratch(tokens, s.stride, d);
+  struct attending work = make_attending(&s, tokens);
+  float *query = ck_scratch(d), *packed = ck_scratch(s.spans * (s.keys + s.values));
+  const float *of[CK_SPAN];
+  const element *rows[CK_SPAN];
   const int step = a->pooled ? 2 : 1, out_h = a->h / step, out_w = a->w / step, out_size = size / step;
   for (long item = first; item < last; item++) {
     const int head = (int)(item % a->heads);
     const int top = (int)(item / a->heads / columns) * size, left = (int)(item / a->heads % columns) * size;
-    for (int part = 1; part < 3; part++) {
-      for (int t = 0; t < tokens; t++)
-        take(token(a, part, head, top + t / size, left + t % size), taken + t * s.stride, d);
-      if (part == 1) pack_rows(taken, s.stride, s.channels, tokens, keys);
-      if (part == 2) pack_columns(taken, s.stride, tokens, d, values);
+    for (int span = 0; span < s.spans; span++) {
+      const int n = span_length(&s, span);
+      for (int part = 1; part < 3; part++) {
+        for (int i = 0, t = span * CK_SPAN; i < n; i++, t++) of[i] = token(a, part, head, top + t / size, left + t % size);
+        pack_span(&s, part, of, n, taken, rows, packed + span * (s.keys + s.values));
+      }
     }
     const int queries = out_size * out_size;
     for (int t = 0; t < queries; t++) {
@@ -568,18 +651,17 @@ static void attention_items(const struct ck_attention *a, long first, long last)
       }
       take(from, taken + t * s.stride, d);
     }
-    attend(&s, taken, queries, keys, values, scores, likely, mixed);
+    attend(&s, taken, queries, packed, &work);
     for (int t = 0; t < queries; t++) {
       const int y = top / step + t / out_size, x = left / step + t % out_size;
       if (y < out_h && x < out_w)
-        memcpy(a->out + ((long)y * out_w + x) * dim + head * d, mixed + t * d, d * sizeof(float));
+        memcpy(a->out + ((long)y * out_w + x) * dim + head * d, work.mixed + t * d, d * sizeof(float));
     }
   }
   ck_free((float *)taken);
-  ck_free((float *)likely);
-  ck_free(scores);
-  ck_free(keys);
-  ck_free(values);
+  free_attending(&work);
+  ck_free(query);
+  ck_free(packed);
 }
 
 // Neighbouring windows of a row go together, so that weights are read fewer times.
@@ -595,7 +677,7 @@ static void window_blocks(const struct ck_window_block *b, long first, long last
   struct ck_linear shortcut = normed;
   shortcut.packed = b->packed_shortcut, shortcut.out = wide, shortcut.out_c = dim;
   struct ck_mlp mlp = b->mlp;
-  mlp.in = mlp.out = x;
+  mlp.in = x, mlp.out = mixed;
   for (long item = first; item < last; item++) {
     const int top = (int)(item / columns) * size, left = (int)(item % columns) * wide_as;
     const int rows = b->h - top < size ? b->h - top : size, across = b->w - left < wide_as ? b->w - left : wide_as;
@@ -618,29 +700,29 @@ static void window_blocks(const struct ck_window_block *b, long first, long last
     linear_rows(&projection, 0, (long)out_rows * out_across);
     mlp_rows(&mlp, 0, (long)out_rows * out_across);
     for (int y = 0; y < out_rows; y++)
-      memcpy(b->out + ((long)(top / step + y) * out_w + left / step) * dim, x + (size_t)y * out_across * dim,
-             (size_t)out_across * dim * sizeof *x);
+      memcpy(b->out + ((long)(top / step + y) * out_w + left / step) * dim, mixed + (size_t)y * out_across * dim,
+             (size_t)out_across * dim * sizeof *mixed);
   }
   ck_free(tokens);
 }
 
 static size_t attention_size(const struct ck_attention *a) {
   const struct attention s = attention_of(a, a->h * a->w);
-  return s.keys + s.values;
+  return s.spans * (s.keys + s.values);
 }
 
-// Keys and values of the heads [first, last), for attention of every token to every token.
-static void pack_heads(const struct ck_attention *a, float *packed, long first, long last) {
-  const int tokens = a->h * a->w;
-  const struct attention s = attention_of(a, tokens);
-  element *taken = element_scratch((tokens + PAIR) * s.stride);
-  memset(taken, 0, (tokens + PAIR) * s.stride * sizeof *taken);
-  for (long head = first; head < last; head++) {
-    float *keys = packed + head * (s.keys + s.values);
+// Keys and values of the (head, span) [first, last), for attention of every token to every token.
+static void pack_spans(const struct ck_attention *a, float *packed, long first, long last) {
+  const struct attention s = attention_of(a, a->h * a->w);
+  const long step = 3L * a->heads * a->d;
+  element *taken = rows_scratch(CK_SPAN, s.stride, a->d);
+  const float *of[CK_SPAN];
+  const element *rows[CK_SPAN];
+  for (long item = first; item < last; item++) {
+    const int head = (int)(item / s.spans), span = (int)(item % s.spans), n = span_length(&s, span);
     for (int part = 1; part < 3; part++) {
-      for (int t = 0; t < tokens; t++) take(token(a, part, (int)head, 0, 0) + 3L * a->heads * a->d * t, taken + t * s.stride, a->d);
-      if (part == 1) pack_rows(taken, s.stride, s.channels, tokens, keys);
-      if (part == 2) pack_columns(taken, s.stride, tokens, a->d, keys + s.keys);
+      for (int t = 0; t < n; t++) of[t] = token(a, part, head, 0, 0) + (span * CK_SPAN + t) * step;
+      pack_span(&s, part, of, n, taken, rows, packed + item * (s.keys + s.values));
     }
   }
   ck_free((float *)taken);
@@ -651,23 +733,19 @@ static void global_items(const struct ck_attention *a, const float *packed, long
   const int tokens = a->h * a->w, d = a->d, dim = a->heads * d;
   const long pieces = (tokens + CK_QUERIES - 1) / CK_QUERIES;
   const struct attention s = attention_of(a, tokens);
-  element *taken = element_scratch(CK_QUERIES * s.stride), *likely = element_scratch(CK_QUERIES * s.score_stride);
-  memset(taken, 0, CK_QUERIES * s.stride * sizeof *taken);
-  memset(likely, 0, CK_QUERIES * s.score_stride * sizeof *likely);
-  float *scores = ck_scratch((size_t)CK_QUERIES * (tokens + d)), *mixed = scores + (size_t)CK_QUERIES * tokens;
+  element *taken = rows_scratch(CK_QUERIES, s.stride, d);
+  struct attending work = make_attending(&s, CK_QUERIES);
   for (long item = first; item < last; item++) {
     const int head = (int)(item / pieces), from = (int)(item % pieces) * CK_QUERIES;
     const int count = tokens - from < CK_QUERIES ? tokens - from : CK_QUERIES;
-    const float *keys = packed + head * (s.keys + s.values);
     for (int t = 0; t < count; t++)
       take(a->qkv + (from + t) * 3L * dim + head * d, taken + t * s.stride, d);
-    attend(&s, taken, count, keys, keys + s.keys, scores, likely, mixed);
+    attend(&s, taken, count, packed + head * s.spans * (s.keys + s.values), &work);
     for (int t = 0; t < count; t++)
-      memcpy(a->out + (long)(from + t) * dim + head * d, mixed + t * d, d * sizeof(float));
+      memcpy(a->out + (long)(from + t) * dim + head * d, work.mixed + t * d, d * sizeof(float));
   }
   ck_free((float *)taken);
-  ck_free((float *)likely);
-  ck_free(scores);
+  free_attending(&work);
 }
 
 // ---- the rest ------------------------------------------------------------------------------------------------------

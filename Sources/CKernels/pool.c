@@ -19,17 +19,24 @@ static struct {
   const void *context;
   const struct ck_table *table;
   long count, chunk;
+  int threads;
   atomic_long next;
   long serial;   // of the job; a worker takes part in each job once
   int invited;   // workers that may take part
   int busy;
 } job;
 
+// Of what is left, half of an even share: few pieces, and small ones at the end, so that all threads end together however much of a core each gets
+// (C. Polychronopoulos and D. Kuck, "Guided self-scheduling", 1987).
 static void work(void) {
   for (;;) {
-    const long first = atomic_fetch_add(&job.next, job.chunk);
-    if (first >= job.count) return;
-    const long last = first + job.chunk < job.count ? first + job.chunk : job.count;
+    long first = atomic_load(&job.next), last;
+    do {
+      if (first >= job.count) return;
+      const long chunks = (job.count - first) / (2L * job.threads * job.chunk);
+      last = first + (chunks > 1 ? chunks : 1) * job.chunk;
+      if (last > job.count) last = job.count;
+    } while (!atomic_compare_exchange_weak(&job.next, &first, last));
     job.task(job.context, first, last);
   }
 }
@@ -94,7 +101,7 @@ void ck_parallel(long count, long chunk, void (*task)(const void *, long, long),
     workers++;
   }
   job.task = task, job.context = context, job.table = ck_table_in_use();
-  job.count = count, job.chunk = chunk;
+  job.count = count, job.chunk = chunk, job.threads = threads;
   atomic_store(&job.next, 0);
   job.serial++;
   job.invited = threads - 1;

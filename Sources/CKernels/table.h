@@ -13,8 +13,8 @@ struct ck_table {
   void (*fga_rows)(const struct ck_fga *, long first, long last);
   void (*attention_items)(const struct ck_attention *, long first, long last);
   void (*window_blocks)(const struct ck_window_block *, long first, long last);
-  size_t (*attention_size)(const struct ck_attention *);  // floats that pack_heads writes for a head
-  void (*pack_heads)(const struct ck_attention *, float *packed, long first, long last);
+  size_t (*attention_size)(const struct ck_attention *);  // floats that pack_spans writes for a head
+  void (*pack_spans)(const struct ck_attention *, float *packed, long first, long last);
   void (*global_items)(const struct ck_attention *, const float *packed, long first, long last);
   void (*upsample_rows)(const float *, const float *, float *, int h, int w, int c, int relu, long first, long last);
   void (*max_pool_rows)(const float *, float *, int w, int c, long first, long last);
@@ -26,6 +26,8 @@ struct ck_table {
 
 #define CK_EPSILON 1e-6f  // of LayerNorm
 enum { CK_QUERIES = 32 };  // queries that attend to all tokens at a time
+enum { CK_SPAN = 480 };    // tokens that they attend to at a time; even, and whole blocks
+static inline int ck_spans(long tokens) { return (int)((tokens + CK_SPAN - 1) / CK_SPAN); }
 
 extern const struct ck_table ck_table_baseline;
 #if defined(__x86_64__)
@@ -49,8 +51,9 @@ static inline int ck_block(int left, int max_block) {
 static inline int ck_is_transformed(int out_c, int in_c, int k, int stride) {
   return k == 3 && stride == 1 && in_c >= 32 && in_c % 16 == 0 && out_c % 16 == 0;
 }
+enum { CK_PARTS = 16 };  // of a patch, of weights and of inputs
 
-/// Runs task(context, first, last) over [0, count) cut into chunks, on all threads.
+/// Runs task(context, first, last) over [0, count) on all threads, in pieces of whole chunks, large ones first.
 void ck_parallel(long count, long chunk, void (*task)(const void *, long, long), const void *context);
 /// ck_allocate that ends the process when memory is out: scratch of a few kilobytes inside a kernel.
 float *ck_scratch(size_t count);

@@ -8,7 +8,7 @@ internal import CKernels
 /// Not reentrant: one thread at a time.
 public final class FGNet {
   /// Changes when the same weights may give other results.
-  public static let kernelVersion = "3"
+  public static let kernelVersion = "4"
 
   public let architecture: Architecture
   public let precision: Precision

@@ -1,18 +1,29 @@
 internal import CKernels
 
-/// A map of features of one image.
-public struct FeatureMap: Sendable, Equatable {
-  public let height: Int
-  public let width: Int
-  public let channels: Int
-  /// (height, width, channels), channels fastest.
-  public let values: [Float]
+/// A map of features of one image: (height, width, channels), channels fastest.
+public struct FeatureMap: @unchecked Sendable, Equatable {
+  // The encoder's own, which nobody writes to any more: at 1024 x 1024 the largest is 64 MiB.
+  private let tensor: Tensor
 
-  init(_ tensor: Tensor) {
-    height = tensor.height
-    width = tensor.width
-    channels = tensor.channels
-    values = tensor.array()
+  public var height: Int { tensor.height }
+  public var width: Int { tensor.width }
+  public var channels: Int { tensor.channels }
+  /// A copy.
+  public var values: [Float] { tensor.array() }
+
+  init(_ tensor: Tensor) { self.tensor = tensor }
+
+  /// The values where they are.
+  public func withValues<Result, Failure: Error>(
+    _ body: (UnsafeBufferPointer<Float>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    defer { withExtendedLifetime(tensor) {} }
+    return try body(UnsafeBufferPointer(tensor.values))
+  }
+
+  public static func == (a: FeatureMap, b: FeatureMap) -> Bool {
+    guard (a.height, a.width, a.channels) == (b.height, b.width, b.channels) else { return false }
+    return a.withValues { a in b.withValues { b in a.elementsEqual(b) } }
   }
 }
 

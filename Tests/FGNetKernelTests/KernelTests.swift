@@ -397,6 +397,11 @@ extension FGNetKernelSuite {
       Window(h: 1, w: 1, heads: 1, d: 4, window: 0, pooled: false),
       Window(h: 9, w: 11, heads: 3, d: 7, window: 0, pooled: false),
       Window(h: 8, w: 12, heads: 2, d: 24, window: 0, pooled: false),
+      // One span of 480 tokens, and more: the last of one token, or of few.
+      Window(h: 20, w: 24, heads: 1, d: 3, window: 0, pooled: false),
+      Window(h: 13, w: 37, heads: 1, d: 3, window: 0, pooled: false),
+      Window(h: 31, w: 31, heads: 1, d: 2, window: 0, pooled: false),
+      Window(h: 22, w: 10, heads: 2, d: 2, window: 22, pooled: true),
     ])
     func windowAttention(_ s: Window) throws {
       var numbers = Numbers(next: 0)
