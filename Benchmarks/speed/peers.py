@@ -19,7 +19,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 
 from fgnet.config import preset  # noqa: E402
-from fgnet.trunk import Hiera  # noqa: E402
+from fgnet.neck import ImageEncoder  # noqa: E402
 from fgnet.weights import read_weights  # noqa: E402
 
 
@@ -35,17 +35,17 @@ class Refined(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The trunk of SAM2 with random weights, of images (sections, 3, H, W)."""
+    """SAM2's image encoder with random weights, of images (sections, 3, H, W): maps at strides 4, 8 and 16."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         torch.manual_seed(1)
-        self.trunk = Hiera(preset(name).trunk)
-        for parameter in self.trunk.parameters():
+        self.encoder = ImageEncoder(preset(name).trunk)
+        for parameter in self.encoder.parameters():
             nn.init.normal_(parameter, std=0.02)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.trunk(images))
+        return tuple(self.encoder(images))
 
 
 def median(run: Callable[[], object], sections: int) -> float:
