@@ -63,8 +63,9 @@ END
     "$python" Benchmarks/way/post.py "models/$model" "$folder"
     ;;
   growth)
-    # The last sections become final without a section's work, so there are some more than are looked at.
-    count=$((${SECTIONS:-500} + 24)) size=${SIZE:-128} folder=$here/growth
+    # The last sections become final without a section's work, so there are some more than are looked at: as many as may wait behind the network.
+    more=64
+    count=$((${SECTIONS:-500} + more)) size=${SIZE:-128} folder=$here/growth
     [ $((size % 128)) -eq 0 ] || { echo "SIZE must be a multiple of 128: other sections are padded to it" >&2; exit 64; }
     fgnetd ingest --help | grep -q -- --report || { echo "this fgnetd has no ingest --report: build a newer one" >&2; exit 1; }
     if [ "$(cat "$folder/in/made" 2>/dev/null)" != "$count $size" ]; then
@@ -76,7 +77,7 @@ END
     rm -f "$folder/report.jsonl"
     segment "$folder" --report "$folder/report.jsonl"
     cost=$(fgnetd model info "models/$model" | awk '$1 == "cost" { print $2 }')
-    python3 Benchmarks/way/growth.py "$folder" "$size" $((count - 24)) "$cost"
+    python3 Benchmarks/way/growth.py "$folder" "$size" $((count - more)) "$cost"
     ;;
   *) echo "there is no benchmark $what" >&2; exit 64 ;;
 esac
