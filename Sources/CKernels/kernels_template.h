@@ -306,6 +306,15 @@ INLINE void norm_row(const float *x, const float *weight, const float *bias, flo
   for (i = 0; i < c; i++) out[i] = (x[i] - mean) * factor * weight[i] + bias[i];
 }
 
+// Memory for `count` rows of n floats as products take them; in float32 it is the rows themselves.
+static element *taken_of(float *rows, long count, long stride, int n) {
+  return PAIR == 1 ? (element *)rows : rows_scratch(count, stride, n);
+}
+
+static void free_taken_of(element *taken) {
+  if (PAIR > 1) ck_free((float *)taken);
+}
+
 // taken (n, stride) <- the rows of in (n, c), normalised if there are weights for that. row: c floats.
 static void take_rows(
     const float *in, long n, int c, const float *weight, const float *bias, float *row, element *taken, long stride) {
@@ -343,7 +352,7 @@ static void mlp_rows(const struct ck_mlp *m, long first, long last) {
   const long some = even_chunk(last - first, most);
   float *row = ck_scratch(m->c), *wide = ck_scratch(some * m->hidden);
   element *taken = rows_scratch(some, stride, m->c);
-  element *hidden = PAIR == 1 ? (element *)wide : rows_scratch(some, inner_stride, m->hidden);
+  element *hidden = taken_of(wide, some, inner_stride, m->hidden);
   for (long at = first; at < last; at += some) {
     const long n = last - at < some ? last - at : some;
     const float *in = m->in + at * m->c;
@@ -357,7 +366,7 @@ static void mlp_rows(const struct ck_mlp *m, long first, long last) {
     multiply(hidden, inner_stride, inner, m->packed_back, m->c, in, m->out + at * m->c, n);
   }
   ck_free((float *)taken);
-  if (PAIR > 1) ck_free((float *)hidden);
+  free_taken_of(hidden);
   ck_free(row);
   ck_free(wide);
 }
@@ -490,18 +499,14 @@ INLINE float largest(const float *x, int n, float top) {
 // packed <- no bias, then the matrix (length words, outputs) whose column o is row o of `rows`.
 static void pack_rows(const element *const *rows, long length, int outputs, float *packed) {
   const int total = (outputs + VECTOR - 1) / VECTOR;
-  memset(packed, 0, total * VECTOR * sizeof(float));
+  memset(packed, 0, (length + 1) * total * VECTOR * sizeof(float));
   float *to = packed + total * VECTOR;
   for (int first = 0; first < total;) {
     const int vectors = ck_block(total - first, MAX_BLOCK), width = vectors * VECTOR;
-    for (int o = 0; o < width; o++) {
-      const element *row = first * VECTOR + o < outputs ? rows[first * VECTOR + o] : NULL;
-      for (long w = 0; w < length; w++) {
-        if (row)
-          memcpy(to + w * width + o, row + w * PAIR, sizeof *to);
-        else
-          to[w * width + o] = 0;
-      }
+    const int rest = outputs - first * VECTOR, n = rest < width ? rest : width;
+    for (int o = 0; o < n; o++) {
+      const element *row = rows[first * VECTOR + o];
+      for (long w = 0; w < length; w++) memcpy(to + w * width + o, row + w * PAIR, sizeof *to);
     }
     to += length * width;
     first += vectors;
@@ -542,18 +547,18 @@ struct attention {
   size_t keys, values;     // floats of a span's packed matrices
 };
 
+static int span_length(const struct attention *s, int span) {
+  const int left = s->tokens - span * CK_SPAN;
+  return left < CK_SPAN ? left : CK_SPAN;
+}
+
 static struct attention attention_of(const struct ck_attention *a, int tokens) {
-  const int most = tokens < CK_SPAN ? tokens : CK_SPAN;
   struct attention s = {.tokens = tokens, .d = a->d, .spans = ck_spans(tokens), .channels = words_of(a->d)};
+  const int most = span_length(&s, 0);
   s.stride = stride_of(s.channels), s.score_stride = stride_of(words_of(most));
   s.keys = (size_t)(s.channels + 1) * ((most + VECTOR - 1) / VECTOR * VECTOR);
   s.values = (size_t)(words_of(most) + 1) * ((a->d + VECTOR - 1) / VECTOR * VECTOR);
   return s;
-}
-
-static int span_length(const struct attention *s, int span) {
-  const int left = s->tokens - span * CK_SPAN;
-  return left < CK_SPAN ? left : CK_SPAN;
 }
 
 // Keys (part 1) or values (2) of a span: packed, one for each token of it. taken: (n, stride), with zeros behind each.
@@ -576,15 +581,16 @@ struct attending {
 };
 
 static struct attending make_attending(const struct attention *s, int count) {
-  const long most = s->tokens < CK_SPAN ? s->tokens : CK_SPAN;
+  const int most = span_length(s, 0);
   struct attending w = {.scores = ck_scratch((size_t)count * (most + s->d + 2))};
-  w.mixed = w.scores + count * most, w.tops = w.mixed + (size_t)count * s->d, w.totals = w.tops + count;
-  w.likely = PAIR == 1 ? (element *)w.scores : rows_scratch(count, s->score_stride, s->tokens);
+  w.mixed = w.scores + (size_t)count * most, w.tops = w.mixed + (size_t)count * s->d, w.totals = w.tops + count;
+  // An odd number of tokens makes the last span odd, and that a word's second half is 0.
+  w.likely = taken_of(w.scores, count, s->score_stride, s->tokens);
   return w;
 }
 
 static void free_attending(struct attending *w) {
-  if (PAIR > 1) ck_free((float *)w->likely);
+  free_taken_of(w->likely);
   ck_free(w->scores);
 }
 
