@@ -45,7 +45,7 @@ int post_seeds_by_rows(
     const uint8_t *y, const uint8_t *x, uint16_t limit, double sigma, int radius, uint32_t *labels, uint32_t *count,
     size_t height, size_t width);
 // Seeded watershed, 4-connected, on the boundary levels of affinities y and x: pixels of lowest level first, first come
-// first served within a level. Beside the labels it needs 4 bytes for each pixel that waits at a time.
+// first served within a level. Labels are below 2^30. Beside them it needs 4 bytes for each pixel that waits at a time.
 int post_flood(const uint8_t *y, const uint8_t *x, uint32_t *labels, size_t height, size_t width);
 // Sets labels with fewer than minimum pixels to 0; if that would leave none and keep_one is set, the largest stays.
 int post_remove_small(uint32_t *labels, size_t pixels, uint32_t count, uint64_t minimum, int keep_one);

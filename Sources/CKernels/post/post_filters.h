@@ -7,15 +7,7 @@
 #include <stdlib.h>
 
 #include "../table.h"
-
-// A tile must equal the whole, and one machine another: no fused multiply-adds in some clones only.
-#pragma STDC FP_CONTRACT OFF
-
-#if defined(__x86_64__)
-#define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CLONES
-#endif
+#include "post_clones.h"
 
 static inline size_t clampIndex(ptrdiff_t i, size_t n) {
   return i < 0 ? 0 : (size_t)i >= n ? n - 1 : (size_t)i;

@@ -1,12 +1,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "post_clones.h"
 #include "post_kernels.h"
 #include "post_planes.h"
 
 // A queue for each boundary level, in pieces from one pool: memory is what waits at a time, not one entry for each pixel.
 
-enum { LEVELS = 511, WORDS = (LEVELS + 63) / 64, PIECE = 1022, POOL = 256 };
+enum { LEVELS = 511, WORDS = (LEVELS + 63) / 64, PIECE = 1022, POOL = 256, AHEAD = 6 };
 
 typedef struct piece {
   struct piece *next;
@@ -20,8 +21,9 @@ typedef struct pool {
 
 typedef struct {
   piece *head[LEVELS], *tail[LEVELS];
-  uint16_t first[LEVELS], end[LEVELS]; // in the head, in the tail
+  uint16_t first[LEVELS], end[LEVELS]; // in the head, in the tail; without items the end is PIECE, so that one look tells whether there is room
   uint64_t filled[WORDS];
+  int lowest;  // words below are empty
   piece *spare;
   pool *pools;
   int failed;
@@ -44,39 +46,50 @@ static piece *newPiece(queues *q) {
   return got;
 }
 
-static inline void push(queues *q, unsigned level, uint32_t p) {
-  if (!(q->filled[level / 64] >> (level % 64) & 1)) {
-    if (!q->head[level] && !(q->head[level] = newPiece(q))) {
-      q->failed = 1;
-      return;
-    }
-    q->tail[level] = q->head[level];
-    q->first[level] = q->end[level] = 0;
-    q->filled[level / 64] |= 1ull << (level % 64);
-  } else if (q->end[level] == PIECE) {
-    piece *more = newPiece(q);
-    if (!more) {
-      q->failed = 1;
-      return;
-    }
-    q->tail[level]->next = more;
-    q->tail[level] = more;
-    q->end[level] = 0;
+// Room for one more, where the last piece of a level has none. 0: there is no memory.
+static __attribute__((noinline)) int makeRoom(queues *q, unsigned level) {
+  const int isEmpty = !(q->filled[level / 64] >> (level % 64) & 1);
+  piece *more = isEmpty && q->head[level] ? q->head[level] : newPiece(q);
+  if (!more) {
+    q->failed = 1;
+    return 0;
   }
+  if (isEmpty) {
+    q->head[level] = more;
+    q->first[level] = 0;
+    q->filled[level / 64] |= 1ull << (level % 64);
+    if ((int)(level / 64) < q->lowest) q->lowest = (int)(level / 64);
+  } else {
+    q->tail[level]->next = more;
+  }
+  q->tail[level] = more;
+  q->end[level] = 0;
+  return 1;
+}
+
+static inline void push(queues *q, unsigned level, uint32_t p) {
+  if (q->end[level] == PIECE && !makeRoom(q, level)) return;
   q->tail[level]->items[q->end[level]++] = p;
 }
 
-// The oldest of the lowest level; -1 when there is none.
-static inline int64_t pop(queues *q) {
-  int word = 0;
+// The oldest of the lowest level; -1 when there is none. ahead: one that may be popped AHEAD pops later.
+static inline int64_t pop(queues *q, uint32_t *ahead) {
+  int word = q->lowest;
   while (word < WORDS && !q->filled[word]) word++;
+  q->lowest = word;
   if (word == WORDS) return -1;
   unsigned level = (unsigned)word * 64 + (unsigned)__builtin_ctzll(q->filled[word]);
   piece *head = q->head[level];
-  uint32_t p = head->items[q->first[level]++];
+  unsigned at = q->first[level]++;
+  uint32_t p = head->items[at];
+  unsigned end = head == q->tail[level] ? q->end[level] : PIECE;
+  *ahead = head->items[at + AHEAD < end ? at + AHEAD : at];
   if (head == q->tail[level]) {
     // An empty queue keeps its piece.
-    if (q->first[level] == q->end[level]) q->filled[word] &= q->filled[word] - 1;
+    if (q->first[level] == q->end[level]) {
+      q->filled[word] &= q->filled[word] - 1;
+      q->end[level] = PIECE;
+    }
   } else if (q->first[level] == PIECE) {
     q->head[level] = head->next;
     q->first[level] = 0;
@@ -86,30 +99,80 @@ static inline int64_t pop(queues *q) {
   return p;
 }
 
+// While it is flooded, a pixel of the labels' plane is its label, or its level and WAITING: one look says all. EDGE beside it: some neighbours are missing.
+static const uint32_t WAITING = 1u << 31, EDGE = 1u << 30;
+
+CLONES static void begin_row(uint32_t *restrict row, const uint16_t *restrict level, size_t width) {
+  for (size_t x = 0; x < width; x++) row[x] = row[x] ? row[x] : WAITING | level[x];
+}
+
+// reaches (width) <- 1 where a pixel that has its label has a neighbour that waits. above, below: the row itself where there is none.
+CLONES static void find_reaching(
+    const uint32_t *row, const uint32_t *above, const uint32_t *below, uint8_t *restrict reaches, size_t width) {
+  for (size_t x = 0; x < width; x++) reaches[x] = (uint8_t)(((above[x] | below[x]) & ~row[x]) >> 31);
+  for (size_t x = 1; x < width; x++) reaches[x] |= (uint8_t)((row[x - 1] & ~row[x]) >> 31);
+  for (size_t x = 1; x < width; x++) reaches[x - 1] |= (uint8_t)((row[x] & ~row[x - 1]) >> 31);
+}
+
+CLONES static void end_plane(uint32_t *labels, size_t n) {
+  for (size_t i = 0; i < n; i++) labels[i] = labels[i] & WAITING ? 0 : labels[i] & ~EDGE;
+}
+
+static inline void visit(queues *q, uint32_t *labels, size_t p, uint32_t label) {
+  uint32_t was = labels[p];
+  if (!(was & WAITING)) return;
+  labels[p] = (was & EDGE) | label;
+  push(q, was & ~(WAITING | EDGE), (uint32_t)p);
+}
+
 // Every pixel enters a queue at most once, so this is linear in the pixels. A level below the present one may still be
 // entered behind a ridge and is then served first, as in a priority queue.
 int post_flood(const uint8_t *y, const uint8_t *x, uint32_t *labels, size_t height, size_t width) {
   size_t n = height * width;
+  if (n == 0) return 0;
   queues *q = calloc(1, sizeof(queues));
-  if (!q) return -1;
-  for (size_t i = 0; i < n && !q->failed; i++) {
-    if (!labels[i]) continue;
-    neighbours around = neighboursOf(i, height, width);
-    // Pixels that reach nothing need not wait for it.
-    int reaches = 0;
-    for (int k = 0; k < around.count; k++) reaches |= !labels[around.position[k]];
-    if (reaches) push(q, levelAt(y, x, i, height, width), (uint32_t)i);
+  uint16_t *level = malloc(width * (sizeof *level + 1));
+  uint8_t *reaches = (uint8_t *)(level + width);
+  if (!q || !level) {
+    free(q);
+    free(level);
+    return -1;
   }
-  for (int64_t p; !q->failed && (p = pop(q)) >= 0;) {
-    uint32_t label = labels[p];
-    neighbours around = neighboursOf((size_t)p, height, width);
-    for (int k = 0; k < around.count; k++) {
-      size_t to = around.position[k];
-      if (labels[to]) continue;
-      labels[to] = label;
-      push(q, levelAt(y, x, to, height, width), (uint32_t)to);
+  for (unsigned l = 0; l < LEVELS; l++) q->end[l] = PIECE;
+  for (size_t r = 0; r < height; r++) {
+    uint32_t *row = labels + r * width;
+    post_level_row(y, x, level, r, height, width);
+    begin_row(row, level, width);
+    row[0] |= EDGE, row[width - 1] |= EDGE;
+    for (size_t i = 0; (r == 0 || r == height - 1) && i < width; i++) row[i] |= EDGE;
+  }
+  // Pixels that reach nothing need not wait for it.
+  for (size_t r = 0; r < height && !q->failed; r++) {
+    const uint32_t *row = labels + r * width;
+    find_reaching(row, r ? row - width : row, r + 1 < height ? row + width : row, reaches, width);
+    const uint8_t *at = memchr(reaches, 1, width);
+    if (!at) continue;
+    post_level_row(y, x, level, r, height, width);
+    for (; at; at = memchr(at + 1, 1, (size_t)(reaches + width - at - 1)))
+      push(q, level[at - reaches], (uint32_t)(r * width + (size_t)(at - reaches)));
+  }
+  uint32_t ahead;
+  for (int64_t next; !q->failed && (next = pop(q, &ahead)) >= 0;) {
+    size_t p = (size_t)next;
+    __builtin_prefetch(labels + ahead - width);
+    __builtin_prefetch(labels + ahead + width);
+    uint32_t label = labels[p] & ~EDGE;
+    if (labels[p] & EDGE) {
+      neighbours around = neighboursOf(p, height, width);
+      for (int k = 0; k < around.count; k++) visit(q, labels, around.position[k], label);
+    } else {
+      visit(q, labels, p - width, label);
+      visit(q, labels, p - 1, label);
+      visit(q, labels, p + 1, label);
+      visit(q, labels, p + width, label);
     }
   }
+  end_plane(labels, n);
   int status = q->failed ? -1 : 0;
   while (q->pools) {
     pool *next = q->pools->next;
@@ -117,5 +180,6 @@ int post_flood(const uint8_t *y, const uint8_t *x, uint32_t *labels, size_t heig
     q->pools = next;
   }
   free(q);
+  free(level);
   return status;
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "CKernels.h"
+#include "post_clones.h"
 #include "post_contacts.h"
 
 // Contacts are counted as they come: a pair of labels has a histogram of 256 counts, looked up once for a run of pixels
@@ -9,8 +10,6 @@
 // overflow, a pair's counts go to a wide histogram of its own. When there are too many pairs at a time, their histograms
 // are put down without the empty bins; what was put down several times is added up in the end. So memory is bounded by the
 // distinct contacts, not by the pixels.
-
-#define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 
 enum { FIRST_PAIRS = 1 << 12, MOST_PAIRS = 1 << 15, CHUNK = 1024 };
 

@@ -19,24 +19,16 @@ static inline neighbours neighboursOf(size_t p, size_t height, size_t width) {
   return out;
 }
 
-// As post_boundary_levels has it, of pixel p.
-static inline unsigned levelAt(const uint8_t *y, const uint8_t *x, size_t p, size_t height, size_t width) {
-  unsigned above = y[p], left = x[p];
-  if (p < width || p % width == 0) {
-    int atTop = p < width, atLeft = p % width == 0;
-    if (atTop && atLeft) {
-      left = width > 1 ? x[1] : height > 1 ? y[width] : 255;
-      above = height > 1 ? y[width] : left;
-    } else if (atTop) above = left;
-    else left = above;
-  }
-  return 510 - above - left;
-}
-
+// One row of what post_boundary_levels has.
+void post_level_row(const uint8_t *y, const uint8_t *x, uint16_t *level, size_t row, size_t height, size_t width);
+// A column whose background is nearest for the pixels of a row from `from` to where the next one's begin.
+typedef struct {
+  int64_t square;  // of the distance to it in the column
+  int32_t at, from;
+} post_site;
 // One row of distances: squares (width) of the distance to the nearest background of any row <- vertical (width), the
-// distance to the nearest of the same column, `far` if there is none. The other buffers have width entries.
-void post_distance_row(
-    const int32_t *vertical, int32_t *out, size_t width, int32_t far, int64_t *square, int32_t *site, int32_t *from);
+// distance to the nearest of the same column, `far` if there is none. Both may be the same. sites has width entries.
+void post_distance_row(const int32_t *vertical, int32_t *out, size_t width, int32_t far, post_site *sites);
 // Weights of a Gaussian in whole numbers, 0...*radius; *total is the sum over the window. NULL: no memory.
 int64_t *post_gaussian(double sigma, ptrdiff_t *radius, int64_t *total);
 // Distance (not squared) in 1/64 pixel.

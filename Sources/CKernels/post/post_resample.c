@@ -1,16 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "post_clones.h"
 #include "post_kernels.h"
-
-// One machine must equal another: no fused multiply-adds in some clones only.
-#pragma STDC FP_CONTRACT OFF
-
-#if defined(__x86_64__)
-#define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CLONES
-#endif
 
 CLONES static void addRow(float *restrict sum, const float *restrict row, float weight, size_t width) {
   for (size_t x = 0; x < width; x++) sum[x] += weight * row[x];

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "post_clones.h"
 #include "post_kernels.h"
 #include "post_planes.h"
 
@@ -9,12 +10,6 @@
 //   vertical distance -> squared distance -> (smoothed) surface -> largest of the window -> open or not, into the labels.
 // Last, connected open pixels are numbered.
 
-#if defined(__x86_64__)
-#define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CLONES
-#endif
-
 static const uint32_t OPEN = UINT32_MAX;
 
 typedef struct {
@@ -22,10 +17,12 @@ typedef struct {
   uint32_t *labels;
   size_t height, width;
   unsigned limit;
+  uint16_t *level;  // of a row
   // Gaussian; without smoothing there are no weights. roots: 2 reach + 1 rows.
   ptrdiff_t reach;
   int64_t *weights, total;
   int32_t *roots, *smooth, *line;
+  double *sums;
   // Window: 2 radius + 1 rows of the surface, and of the largest along each row.
   ptrdiff_t radius;
   int32_t *surface, *widest, *padded, *other, *largest;
@@ -56,6 +53,12 @@ static void largestAlong(
   largerOfTwo(out, padded, padded + side - span, width);
 }
 
+CLONES static void openWhere(
+    const int32_t *surface, const int32_t *largest, const uint16_t *level, unsigned limit, uint32_t *restrict open,
+    size_t n) {
+  for (size_t i = 0; i < n; i++) open[i] = surface[i] == largest[i] && level[i] < limit ? OPEN : 0;
+}
+
 static int32_t *ringRow(int32_t *ring, size_t row, ptrdiff_t radius, size_t width) {
   return ring + row % (size_t)(2 * radius + 1) * width;
 }
@@ -67,12 +70,10 @@ static void markOpen(stages *s, size_t row) {
   memcpy(s->largest, ringRow(s->widest, first, s->radius, s->width), sizeof(int32_t) * s->width);
   for (size_t r = first + 1; r <= last; r++)
     takeLarger(s->largest, ringRow(s->widest, r, s->radius, s->width), s->width);
-  const int32_t *surface = ringRow(s->surface, row, s->radius, s->width);
-  uint32_t *out = s->labels + row * s->width;
-  for (size_t x = 0; x < s->width; x++) {
-    int isLargest = surface[x] == s->largest[x];
-    out[x] = isLargest && levelAt(s->y, s->x, row * s->width + x, s->height, s->width) < s->limit ? OPEN : 0;
-  }
+  post_level_row(s->y, s->x, s->level, row, s->height, s->width);
+  openWhere(
+      ringRow(s->surface, row, s->radius, s->width), s->largest, s->level, s->limit, s->labels + row * s->width,
+      s->width);
 }
 
 // A new row at the low end of the window of `radius` completes the row in its middle; row 0 completes the rest.
@@ -87,26 +88,33 @@ static void addSurface(stages *s, size_t row, const int32_t *values) {
   FOR_COMPLETED(row, s->radius, s->height, done) markOpen(s, (size_t)done);
 }
 
+// All are whole numbers below 2^53, so a double holds them exactly, in any order.
+CLONES static void addWeighted(
+    double *restrict sums, const int32_t *a, const int32_t *b, double weight, size_t n) {
+  for (size_t i = 0; i < n; i++) sums[i] += weight * ((double)a[i] + b[i]);
+}
+
+// Quotients end less than 1 / total below the next whole number, which is more than a double rounds by.
+CLONES static void roundQuotients(const double *sums, double total, double half, int32_t *restrict out, size_t n) {
+  for (size_t i = 0; i < n; i++) out[i] = (int32_t)((sums[i] + half) / total);
+}
+
 static void smoothRow(stages *s, size_t row) {
-  ptrdiff_t height = (ptrdiff_t)s->height, width = (ptrdiff_t)s->width;
-  for (ptrdiff_t x = 0; x < width; x++) {
-    int64_t sum = s->weights[0] * ringRow(s->roots, row, s->reach, s->width)[x];
-    for (ptrdiff_t k = 1; k <= s->reach; k++) {
-      ptrdiff_t p = (ptrdiff_t)row - k < 0 ? 0 : (ptrdiff_t)row - k;
-      ptrdiff_t q = (ptrdiff_t)row + k >= height ? height - 1 : (ptrdiff_t)row + k;
-      sum += s->weights[k] * ((int64_t)ringRow(s->roots, (size_t)p, s->reach, s->width)[x] +
-                              ringRow(s->roots, (size_t)q, s->reach, s->width)[x]);
-    }
-    s->line[x] = (int32_t)((sum + s->total / 2) / s->total);
+  size_t width = s->width, reach = (size_t)s->reach, last = s->height - 1;
+  double half = (double)(s->total / 2);
+  int32_t *line = s->line + reach;
+  memset(s->sums, 0, sizeof(double) * width);
+  for (size_t k = 0; k <= reach; k++) {
+    const int32_t *above = ringRow(s->roots, row < k ? 0 : row - k, s->reach, width);
+    const int32_t *below = ringRow(s->roots, row + k > last ? last : row + k, s->reach, width);
+    addWeighted(s->sums, above, below, (double)s->weights[k] / (k ? 1 : 2), width);
   }
-  for (ptrdiff_t x = 0; x < width; x++) {
-    int64_t sum = s->weights[0] * s->line[x];
-    for (ptrdiff_t k = 1; k <= s->reach; k++) {
-      ptrdiff_t p = x - k < 0 ? 0 : x - k, q = x + k >= width ? width - 1 : x + k;
-      sum += s->weights[k] * ((int64_t)s->line[p] + s->line[q]);
-    }
-    s->smooth[x] = (int32_t)((sum + s->total / 2) / s->total);
-  }
+  roundQuotients(s->sums, (double)s->total, half, line, width);
+  for (size_t k = 1; k <= reach; k++) line[-(ptrdiff_t)k] = line[0], line[width - 1 + k] = line[width - 1];
+  memset(s->sums, 0, sizeof(double) * width);
+  for (size_t k = 0; k <= reach; k++)
+    addWeighted(s->sums, line - k, line + k, (double)s->weights[k] / (k ? 1 : 2), width);
+  roundQuotients(s->sums, (double)s->total, half, s->smooth, width);
 }
 
 static void addDistance(stages *s, size_t row, const int32_t *squares) {
@@ -122,16 +130,17 @@ static void addDistance(stages *s, size_t row, const int32_t *squares) {
   }
 }
 
-// Labels (as int32) <- distance to the nearest background above in the same column, `far` if there is none.
-static void distancesDown(stages *s, int32_t far) {
-  int32_t *distance = (int32_t *)s->labels;
-  for (size_t row = 0; row < s->height; row++)
-    for (size_t x = 0; x < s->width; x++) {
-      size_t i = row * s->width + x;
-      int32_t above = row ? distance[i - s->width] + 1 : far;
-      int isBackground = levelAt(s->y, s->x, i, s->height, s->width) >= s->limit;
-      distance[i] = isBackground ? 0 : above < far ? above : far;
-    }
+// One more row of the distance to the nearest background of the same column, `far` if there is none.
+CLONES static void downOneRow(
+    const int32_t *above, const uint16_t *level, unsigned limit, int32_t far, int32_t *restrict distance, size_t width) {
+  for (size_t x = 0; x < width; x++) {
+    int32_t next = above[x] + 1 < far ? above[x] + 1 : far;
+    distance[x] = level[x] >= limit ? 0 : next;
+  }
+}
+
+CLONES static void upOneRow(const int32_t *down, int32_t *restrict vertical, size_t width) {
+  for (size_t x = 0; x < width; x++) vertical[x] = vertical[x] + 1 < down[x] ? vertical[x] + 1 : down[x];
 }
 
 // 4-connected open pixels become 1...count in raster order of their first.
@@ -175,38 +184,41 @@ int post_seeds_by_rows(
   if (sigma > 0) s.weights = post_gaussian(sigma, &s.reach, &s.total);
   // Rows of both rings and of everything between.
   size_t side = 2 * (size_t)radius + 1, reach = s.weights ? 2 * (size_t)s.reach + 1 : 0;
-  int32_t *memory = malloc(sizeof(int32_t) * (width * (2 * side + reach + 9) + 4 * (size_t)radius));
-  int64_t *square = malloc(sizeof(int64_t) * width);
-  int status = memory && square && (s.weights || sigma <= 0) ? 0 : -1;
+  int32_t *memory = malloc(sizeof(int32_t) * (width * (2 * side + reach + 8) + 4 * (size_t)radius + 2 * (size_t)s.reach));
+  post_site *sites = malloc(sizeof *sites * width);
+  s.sums = malloc(sizeof(double) * width);
+  int status = memory && sites && s.sums && (s.weights || sigma <= 0) ? 0 : -1;
   if (status == 0) {
-    int32_t *at = memory, *vertical, *squares, *site, *from;
+    int32_t *at = memory, *vertical, *squares;
     s.surface = at, at += width * side;
     s.widest = at, at += width * side;
     s.roots = at, at += width * reach;
     s.largest = at, at += width;
     s.smooth = at, at += width;
-    s.line = at, at += width;
+    s.line = at, at += width + 2 * (size_t)s.reach;
     vertical = at, at += width;
     squares = at, at += width;
-    site = at, at += width;
-    from = at, at += width;
+    s.level = (uint16_t *)at, at += width;
     s.padded = at, at += width + 2 * (size_t)radius;
     s.other = at;
     int32_t far = (int32_t)(height + width);
-    distancesDown(&s, far);
+    // What is above the first row and below the last is as far away as can be.
+    for (size_t i = 0; i < width; i++) vertical[i] = far;
+    int32_t *down = (int32_t *)labels;
+    for (size_t row = 0; row < height; row++, down += width) {
+      post_level_row(y, x, s.level, row, height, width);
+      downOneRow(row ? down - width : vertical, s.level, limit, far, down, width);
+    }
     for (size_t row = height; row-- > 0;) {
-      const int32_t *down = (const int32_t *)labels + row * width;
-      for (size_t i = 0; i < width; i++) {
-        int32_t below = row + 1 < height ? vertical[i] + 1 : far;
-        vertical[i] = below < down[i] ? below : down[i];
-      }
-      post_distance_row(vertical, squares, width, far, square, site, from);
+      upOneRow(down -= width, vertical, width);
+      post_distance_row(vertical, squares, width, far, sites);
       addDistance(&s, row, squares);
     }
     status = numberOpen(labels, count, height, width);
   }
   free(memory);
-  free(square);
+  free(sites);
+  free(s.sums);
   free(s.weights);
   return status;
 }

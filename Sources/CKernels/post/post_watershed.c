@@ -2,54 +2,64 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "post_clones.h"
 #include "post_kernels.h"
 #include "post_planes.h"
 
-void post_boundary_levels(const uint8_t *y, const uint8_t *x, uint16_t *level, size_t height, size_t width) {
-  size_t n = height * width;
-  for (size_t i = 0; i < n; i++) level[i] = (uint16_t)(510 - y[i] - x[i]);
-  if (n == 0) return;
-  for (size_t i = 1; i < width; i++) level[i] = (uint16_t)(510 - 2 * x[i]);
-  for (size_t i = 1; i < height; i++) level[i * width] = (uint16_t)(510 - 2 * y[i * width]);
+CLONES static void levels_inside(const uint8_t *y, const uint8_t *x, uint16_t *level, size_t width) {
+  for (size_t i = 0; i < width; i++) level[i] = (uint16_t)(510 - y[i] - x[i]);
+}
+
+void post_level_row(const uint8_t *y, const uint8_t *x, uint16_t *level, size_t row, size_t height, size_t width) {
+  const uint8_t *above = y + row * width, *left = x + row * width;
+  if (row > 0) {
+    levels_inside(above, left, level, width);
+    level[0] = (uint16_t)(510 - 2 * above[0]);
+    return;
+  }
+  levels_inside(left, left, level, width);
   // The corner has neither affinity: it takes those of its two neighbours to it.
   int right = width > 1 ? x[1] : height > 1 ? y[width] : 255;
   int below = height > 1 ? y[width] : right;
   level[0] = (uint16_t)(510 - right - below);
 }
 
-void post_distance_row(
-    const int32_t *vertical, int32_t *out, size_t width, int32_t far, int64_t *square, int32_t *site, int32_t *from) {
-  int64_t none = (int64_t)far * far;
-  for (size_t x = 0; x < width; x++) square[x] = (int64_t)vertical[x] * vertical[x];
-  ptrdiff_t top = 0;
-  site[0] = 0;
-  from[0] = 0;
+void post_boundary_levels(const uint8_t *y, const uint8_t *x, uint16_t *level, size_t height, size_t width) {
+  for (size_t r = 0; r < height; r++) post_level_row(y, x, level + r * width, r, height, width);
+}
+
+static inline int64_t quotient_of(int64_t numerator, int64_t denominator) {
+  const double exact = (double)numerator / (double)denominator;
+  return (int64_t)exact - ((double)(int64_t)exact > exact);
+}
+
+// Meijster, Roerdink and Hesselink's second pass: from left to right the sites that are nearest for some pixels, and where those begin; back again, the
+// distances. The last site is kept in registers. A quotient of whole numbers below 2^36 and 2^16, rounded as a double, never passes a whole number.
+void post_distance_row(const int32_t *vertical, int32_t *out, size_t width, int32_t far, post_site *sites) {
+  const int64_t none = (int64_t)far * far;
+  post_site last = {.square = (int64_t)vertical[0] * vertical[0]}, *top = sites;
   for (int64_t u = 1; u < (int64_t)width; u++) {
-    while (top >= 0) {
-      int64_t p = from[top] - site[top], q = from[top] - u;
-      if (p * p + square[site[top]] <= q * q + square[u]) break;
-      top--;
+    const int64_t square = (int64_t)vertical[u] * vertical[u];
+    while (1) {
+      const int64_t p = last.from - last.at, q = last.from - u;
+      if (p * p + last.square <= q * q + square) break;
+      if (top == sites) goto first;
+      last = *--top;
     }
-    if (top < 0) {
-      top = 0;
-      site[0] = (int32_t)u;
-      from[0] = 0;
-      continue;
-    }
-    int64_t i = site[top];
-    int64_t numerator = u * u - i * i + square[u] - square[i], denominator = 2 * (u - i);
-    int64_t quotient = numerator / denominator;
-    if (numerator % denominator < 0) quotient--;
+    const int64_t numerator = u * u - (int64_t)last.at * last.at + square - last.square;
+    const int64_t quotient = last.at + 1 == u ? numerator >> 1 : quotient_of(numerator, 2 * (u - last.at));
     if (quotient + 1 < (int64_t)width) {
-      top++;
-      site[top] = (int32_t)u;
-      from[top] = (int32_t)(quotient + 1);
+      *top++ = last;
+      last = (post_site){.square = square, .at = (int32_t)u, .from = (int32_t)quotient + 1};
     }
+    continue;
+  first:
+    last = (post_site){.square = square, .at = (int32_t)u};
   }
   for (int64_t u = (int64_t)width - 1; u >= 0; u--) {
-    int64_t d = u - site[top], value = d * d + square[site[top]];
+    const int64_t d = u - last.at, value = d * d + last.square;
     out[u] = value >= none ? INT32_MAX : (int32_t)value;
-    if (u == from[top]) top--;
+    if (u == last.from && u) last = *--top;
   }
 }
 
@@ -71,15 +81,11 @@ int post_distance(const uint16_t *level, uint16_t limit, int32_t *distance, size
       int32_t below = distance[i + width] + 1;
       if (below < distance[i]) distance[i] = below;
     }
-  int64_t *square = malloc(sizeof(int64_t) * width);
-  int32_t *site = malloc(sizeof(int32_t) * 2 * width);
-  int status = square && site ? 0 : -1;
-  if (status == 0)
-    for (size_t y = 0; y < height; y++)
-      post_distance_row(distance + y * width, distance + y * width, width, far, square, site, site + width);
-  free(square);
-  free(site);
-  return status;
+  post_site *sites = malloc(sizeof *sites * width);
+  if (!sites) return -1;
+  for (size_t y = 0; y < height; y++) post_distance_row(distance + y * width, distance + y * width, width, far, sites);
+  free(sites);
+  return 0;
 }
 
 int64_t *post_gaussian(double sigma, ptrdiff_t *radius, int64_t *total) {
