@@ -41,6 +41,8 @@ public struct RegionEdges: Sendable, Equatable, RandomAccessCollection {
   public private(set) var start = [0]
   public private(set) var bins: [UInt8] = []
   public private(set) var counts: [UInt32] = []
+  /// Largest affinity of each edge, 0 without any: all that some scores look at, without a walk through the histograms.
+  public private(set) var largest: [UInt8] = []
 
   public init() {}
 
@@ -52,6 +54,7 @@ public struct RegionEdges: Sendable, Equatable, RandomAccessCollection {
       bins += edge.histogram.bins
       counts += edge.histogram.counts
       start.append(bins.count)
+      largest.append(edge.histogram.bins.last ?? 0)
     }
   }
 
@@ -65,6 +68,7 @@ public struct RegionEdges: Sendable, Equatable, RandomAccessCollection {
     self.start = start
     self.bins = bins
     self.counts = counts
+    largest = a.indices.map { start[$0] < start[$0 + 1] ? bins[start[$0 + 1] - 1] : 0 }
   }
 
   public mutating func append(contentsOf other: RegionEdges) {
@@ -73,6 +77,7 @@ public struct RegionEdges: Sendable, Equatable, RandomAccessCollection {
     b += other.b
     bins += other.bins
     counts += other.counts
+    largest += other.largest
     start.reserveCapacity(a.count + 1)
     for end in other.start.dropFirst() { start.append(entries + end) }
   }

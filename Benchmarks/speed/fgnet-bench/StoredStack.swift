@@ -74,9 +74,10 @@ struct StoredStack {
     let segments = SegmentUnion.segments(of: graphs, decisions: decisions)
     for index in planes.indices {
       let table = [0] + segments[index].map(\.rawValue)
-      let labels = fragments[index].labels.storage
-      planes[index].storage.withUnsafeMutableBufferPointer { pixels in
-        for pixel in labels.indices { pixels[pixel] = table[Int(labels[pixel])] }
+      fragments[index].labels.storage.withUnsafeBufferPointer { labels in
+        planes[index].storage.withUnsafeMutableBufferPointer { pixels in
+          for pixel in labels.indices { pixels[pixel] = table[Int(labels[pixel])] }
+        }
       }
     }
   }

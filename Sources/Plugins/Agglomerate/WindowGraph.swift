@@ -24,7 +24,7 @@ struct WindowGraph {
 
   /// - Parameters:
   ///   - keepEdgesBelow: keep the edges of the first section to fragments below the window.
-  ///   - maximaOnly: keep only the largest bin of each histogram, if that is all the scoring looks at.
+  ///   - maximaOnly: keep only the largest bin of each histogram, counted once, if that is all the scoring looks at.
   init(_ window: [SectionGraph], keepEdgesBelow: Bool, maximaOnly: Bool, stage: String) throws(StageError) {
     self.window = window
     self.stage = stage
@@ -79,7 +79,7 @@ struct WindowGraph {
     for edge in all.indices {
       let (one, other) = (all.a[edge], all.b[edge])
       if index == 0 && !keepEdgesBelow && one.z < z { continue }
-      guard let from = Self.node(one, own) ?? Self.node(one, lower), let to = Self.node(other, own), from < to else {
+      guard let from = Self.node(one, one.z == z ? own : lower), let to = Self.node(other, own), from < to else {
         throw StageError(
           stage: stage,
           reason:
@@ -88,10 +88,13 @@ struct WindowGraph {
       }
       a.append(from)
       b.append(to)
-      let end = all.start[edge + 1]
-      for entry in maximaOnly ? max(all.start[edge], end - 1)..<end : all.start[edge]..<end {
-        bins.append(all.bins[entry])
-        counts.append(all.counts[entry])
+      let entries = all.start[edge]..<all.start[edge + 1]
+      if !maximaOnly {
+        bins += all.bins[entries]
+        counts += all.counts[entries]
+      } else if !entries.isEmpty {
+        bins.append(all.largest[edge])
+        counts.append(1)
       }
       start.append(UInt64(bins.count))
     }
