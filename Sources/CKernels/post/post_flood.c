@@ -21,7 +21,8 @@ typedef struct pool {
 
 typedef struct {
   piece *head[LEVELS], *tail[LEVELS];
-  uint16_t first[LEVELS], end[LEVELS]; // in the head, in the tail; without items the end is PIECE, so that one look tells whether there is room
+  // In the head, in the tail. Without items the end is PIECE, so that one look tells whether there is room.
+  uint16_t first[LEVELS], end[LEVELS];
   uint64_t filled[WORDS];
   int lowest;  // words below are empty
   piece *spare;
@@ -132,12 +133,12 @@ int post_flood(const uint8_t *y, const uint8_t *x, uint32_t *labels, size_t heig
   if (n == 0) return 0;
   queues *q = calloc(1, sizeof(queues));
   uint16_t *level = malloc(width * (sizeof *level + 1));
-  uint8_t *reaches = (uint8_t *)(level + width);
   if (!q || !level) {
     free(q);
     free(level);
     return -1;
   }
+  uint8_t *reaches = (uint8_t *)(level + width);
   for (unsigned l = 0; l < LEVELS; l++) q->end[l] = PIECE;
   for (size_t r = 0; r < height; r++) {
     uint32_t *row = labels + r * width;
