@@ -145,7 +145,8 @@ int post_flood(const uint8_t *y, const uint8_t *x, uint32_t *labels, size_t heig
     post_level_row(y, x, level, r, height, width);
     begin_row(row, level, width);
     row[0] |= EDGE, row[width - 1] |= EDGE;
-    for (size_t i = 0; (r == 0 || r == height - 1) && i < width; i++) row[i] |= EDGE;
+    if (r == 0 || r == height - 1)
+      for (size_t i = 1; i + 1 < width; i++) row[i] |= EDGE;
   }
   // Pixels that reach nothing need not wait for it.
   for (size_t r = 0; r < height && !q->failed; r++) {

@@ -130,19 +130,6 @@ static void addDistance(stages *s, size_t row, const int32_t *squares) {
   }
 }
 
-// One more row of the distance to the nearest background of the same column, `far` if there is none.
-CLONES static void downOneRow(
-    const int32_t *above, const uint16_t *level, unsigned limit, int32_t far, int32_t *restrict distance, size_t width) {
-  for (size_t x = 0; x < width; x++) {
-    int32_t next = above[x] + 1 < far ? above[x] + 1 : far;
-    distance[x] = level[x] >= limit ? 0 : next;
-  }
-}
-
-CLONES static void upOneRow(const int32_t *down, int32_t *restrict vertical, size_t width) {
-  for (size_t x = 0; x < width; x++) vertical[x] = vertical[x] + 1 < down[x] ? vertical[x] + 1 : down[x];
-}
-
 // 4-connected open pixels become 1...count in raster order of their first.
 static int numberOpen(uint32_t *labels, uint32_t *count, size_t height, size_t width) {
   size_t n = height * width, used = 0, capacity = 1 << 16;
@@ -207,10 +194,10 @@ int post_seeds_by_rows(
     int32_t *down = (int32_t *)labels;
     for (size_t row = 0; row < height; row++, down += width) {
       post_level_row(y, x, s.level, row, height, width);
-      downOneRow(row ? down - width : vertical, s.level, limit, far, down, width);
+      post_down_row(row ? down - width : vertical, s.level, limit, far, down, width);
     }
     for (size_t row = height; row-- > 0;) {
-      upOneRow(down -= width, vertical, width);
+      post_up_row(down -= width, vertical, width);
       post_distance_row(vertical, squares, width, far, sites);
       addDistance(&s, row, squares);
     }

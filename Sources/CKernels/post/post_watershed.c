@@ -28,13 +28,26 @@ void post_boundary_levels(const uint8_t *y, const uint8_t *x, uint16_t *level, s
   for (size_t r = 0; r < height; r++) post_level_row(y, x, level + r * width, r, height, width);
 }
 
+CLONES void post_down_row(
+    const int32_t *above, const uint16_t *level, unsigned limit, int32_t far, int32_t *restrict distance, size_t width) {
+  for (size_t x = 0; x < width; x++) {
+    int32_t next = above[x] + 1 < far ? above[x] + 1 : far;
+    distance[x] = level[x] >= limit ? 0 : next;
+  }
+}
+
+CLONES void post_up_row(const int32_t *down, int32_t *restrict vertical, size_t width) {
+  for (size_t x = 0; x < width; x++) vertical[x] = vertical[x] + 1 < down[x] ? vertical[x] + 1 : down[x];
+}
+
+// Rounded down. Of whole numbers below 2^36 and 2^16 a double, which is rounded, never passes a whole number.
 static inline int64_t quotient_of(int64_t numerator, int64_t denominator) {
   const double exact = (double)numerator / (double)denominator;
   return (int64_t)exact - ((double)(int64_t)exact > exact);
 }
 
-// Meijster, Roerdink and Hesselink's second pass: from left to right the sites that are nearest for some pixels, and where those begin; back again, the
-// distances. The last site is kept in registers. A quotient of whole numbers below 2^36 and 2^16, rounded as a double, never passes a whole number.
+// From left to right the sites that are nearest for some pixels, and where those begin; back again, the distances. The last site is kept in
+// registers. With a flag in place of the goto the seeds take a fifth longer.
 void post_distance_row(const int32_t *vertical, int32_t *out, size_t width, int32_t far, post_site *sites) {
   const int64_t none = (int64_t)far * far;
   post_site last = {.square = (int64_t)vertical[0] * vertical[0]}, *top = sites;
@@ -65,27 +78,24 @@ void post_distance_row(const int32_t *vertical, int32_t *out, size_t width, int3
 
 // Meijster, Roerdink and Hesselink's two passes, in integers.
 int post_distance(const uint16_t *level, uint16_t limit, int32_t *distance, size_t height, size_t width) {
-  size_t n = height * width;
-  if (n == 0) return 0;
-  int32_t far = (int32_t)(height + width);
-  for (size_t x = 0; x < width; x++) distance[x] = level[x] >= limit ? 0 : far;
-  for (size_t y = 1; y < height; y++)
-    for (size_t x = 0; x < width; x++) {
-      size_t i = y * width + x;
-      int32_t above = distance[i - width] + 1;
-      distance[i] = level[i] >= limit ? 0 : above < far ? above : far;
-    }
-  for (size_t y = height - 1; y-- > 0;)
-    for (size_t x = 0; x < width; x++) {
-      size_t i = y * width + x;
-      int32_t below = distance[i + width] + 1;
-      if (below < distance[i]) distance[i] = below;
-    }
+  if (height == 0 || width == 0) return 0;
+  int32_t far = (int32_t)(height + width), *vertical = malloc(sizeof *vertical * width);
   post_site *sites = malloc(sizeof *sites * width);
-  if (!sites) return -1;
-  for (size_t y = 0; y < height; y++) post_distance_row(distance + y * width, distance + y * width, width, far, sites);
+  if (vertical && sites) {
+    for (size_t x = 0; x < width; x++) vertical[x] = far;
+    for (size_t y = 0; y < height; y++) {
+      int32_t *row = distance + y * width;
+      post_down_row(y ? row - width : vertical, level + y * width, limit, far, row, width);
+    }
+    for (size_t y = height; y-- > 0;) {
+      post_up_row(distance + y * width, vertical, width);
+      post_distance_row(vertical, distance + y * width, width, far, sites);
+    }
+  }
+  int status = vertical && sites ? 0 : -1;
+  free(vertical);
   free(sites);
-  return 0;
+  return status;
 }
 
 int64_t *post_gaussian(double sigma, ptrdiff_t *radius, int64_t *total) {
